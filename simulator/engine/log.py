@@ -1,0 +1,86 @@
+"""What happened: every second of every job in exactly one named interval, and the events between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Sample"]
+
+
+class Activity(StrEnum):
+    """What a job's second went into.  The names are those practitioners measure by.
+
+    ``COMPUTE`` counts seconds at the planned speed; what running with fewer nodes than planned costs is ``DEGRADED``.
+    """
+
+    COMPUTE = "compute"
+    DEGRADED = "degraded"
+    SAVE = "checkpoint save"
+    RESTORE = "checkpoint restore"
+    WASTED = "wasted progress"
+    RECOVERY = "infrastructure recovery"
+    WAITING = "waiting for nodes"
+    PLANNED = "planned stop"
+    INITIALISATION = "initialisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """``start`` to ``end`` of one job in one activity. [s]
+
+    Saves, degraded time and lost work inside one stretch of running are lumped at its end: the sums are exact, the
+    order inside the stretch is not.
+    """
+
+    job: int
+    start: float
+    end: float
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one moment."""
+
+    time: float
+    kind: str  # delivery, power, start, interruption, spare, repair, planned stop, resize, checkpoint, finish, horizon
+    job: str  # empty when it concerns the cluster
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """State of the cluster from ``time`` on, written whenever it changes."""
+
+    time: float
+    installed: tuple[int, ...]  # nodes by pool
+    healthy: tuple[int, ...]
+    working: tuple[int, ...]
+    power: float  # facility power [W]
+    tokens: tuple[float, ...]  # safely trained so far, by job
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How one job ended."""
+
+    job: str
+    first_request: float  # when its first node was requested
+    started: float | None
+    finished: float | None  # None: not within the horizon
+    tokens: float  # trained and safe
+    interruptions: int
+    running: float  # seconds in which the job ran, between interruptions
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A whole run."""
+
+    seed: int
+    end: float
+    intervals: tuple[Interval, ...]
+    events: tuple[Event, ...]
+    samples: tuple[Sample, ...]
+    jobs: tuple[JobEnd, ...]

@@ -1,0 +1,39 @@
+"""The scale-out network: tiers with their reach and taper."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator import catalogue
+from simulator.catalogue import CatalogueEntry
+from simulator.units import DataRate, Fraction, Ratio, Seconds
+
+__all__ = ["Fabric", "Tier"]
+
+
+class Tier(BaseModel):
+    """One level of switches: whom it joins and how much narrower it is than the level below."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    span: int = Field(ge=1, description="accelerators that reach each other without leaving this tier")
+    oversubscription: Ratio = Field(default=1.0, description="bandwidth into the tier over bandwidth out of it")
+
+
+class Fabric(CatalogueEntry):
+    """A scale-out network.  Link rates belong to the node's interfaces; the fabric says what survives of them."""
+
+    topology: Literal["fat-tree", "rail-optimised", "dragonfly", "torus", "tree", "mesh"]
+    link: DataRate = Field(description="one port, one direction")
+    tiers: tuple[Tier, ...] = Field(min_length=1)
+    efficiency: Fraction = Field(description="share of the wire rate left for large collectives under load")
+    latency: Seconds = Field(description="one message between neighbouring nodes, software included")
+    hop_latency: Seconds = Field(description="added by each further tier crossed")
+
+    @classmethod
+    def load(cls, name: str) -> Fabric:
+        """The catalogue's entry of this name or alias."""
+        return cls.model_validate(catalogue.entry("fabrics", name))
