@@ -67,6 +67,9 @@ percent = 0.01 = %
 """
 _NUMBER = r"[-+]?(?:\d[\d_ ]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _WRITTEN = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
+_POWER = r"[A-Za-zµ%]\w*(?:\*\*-?\d(?:\.\d)?)?"
+_PRODUCT = re.compile(rf"{_POWER}(?:\s*[*/ ]\s*{_POWER})*")
+_LONGEST_UNIT = 60
 
 
 @cache
@@ -79,9 +82,12 @@ def _registry() -> Any:
 @cache
 def _factor(unit: str) -> tuple[float, tuple[tuple[str, float], ...]]:
     """Size of a written unit in base units, and its dimensions."""
-    registry = _registry()
     unit = re.sub(r"\btokens\b", "token", unit.replace("$", "USD").replace("²", "**2").replace("^", "**"))
     unit = f"dimensionless {unit}" if unit.startswith("/") else re.sub(r"^1\s*/", "dimensionless /", unit)
+    # pint evaluates numbers in a unit, and `s**(9**9**9)` would keep it busy for ever
+    if len(unit) > _LONGEST_UNIT or not _PRODUCT.fullmatch(unit):
+        raise ValueError(f"expected a product of units; got {unit[:_LONGEST_UNIT]!r}")
+    registry = _registry()
     quantity = registry.Quantity(1.0, registry.parse_units(unit)).to_base_units()
     return float(quantity.magnitude), tuple(sorted((k, float(v)) for k, v in quantity.dimensionality.items()))
 
@@ -90,7 +96,7 @@ def _unit_names() -> Iterable[str]:
     units = ("s", "min", "h", "d", "week", "y", "B", "bit", "FLOP", "J", "W", "Wh", "USD", "m", "kgCO2e", "gCO2e",
              "tCO2e", "token", "sequence", "percent")  # fmt: skip
     prefixes = ("", "k", "M", "G", "T", "P", "E", "m", "u", "n", "Ki", "Mi", "Gi", "Ti")
-    return [prefix + unit for unit in units for prefix in prefixes]
+    return [prefix + unit for unit in units for prefix in prefixes] + ["second", "minute", "hour", "day", "year"]
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,9 @@ class Unit:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        written = core_schema.plain_serializer_function_ser_schema(self.write)
-        return core_schema.no_info_plain_validator_function(self.parse, serialization=written)
+        # a plain number is its own written form; the bounds of a field (`lt=1`) come with the handler's schema
+        written = core_schema.plain_serializer_function_ser_schema(self.write) if self.base else None
+        return core_schema.no_info_before_validator_function(self.parse, handler(source), serialization=written)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         written = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*\S.*$"}

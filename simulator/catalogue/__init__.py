@@ -47,7 +47,7 @@ def _blocks(shelf: str) -> dict[str, str]:
     if shelf not in SHELVES:
         raise CatalogueError(f"unknown shelf {shelf!r}; shelves are {', '.join(SHELVES)}{did_you_mean(shelf, SHELVES)}")
     text = (_FOLDER / f"{shelf}.yaml").read_text(encoding="utf-8")
-    starts = [m for m in re.finditer(r"^(?!#)([^\s:][^:\n]*?):(?=\s|$)", text, flags=re.MULTILINE)]
+    starts = list(re.finditer(r"^(?!#)([^\s:][^:\n]*?):(?=\s|$)", text, flags=re.MULTILINE))
     ends = [m.start() for m in starts[1:]] + [len(text)]
     return {m[1].strip("'\""): text[m.start() : end] for m, end in zip(starts, ends, strict=True)}
 

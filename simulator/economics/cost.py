@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.units import DollarsPerSecond, Fraction, Seconds
+from simulator.units import Dollars, DollarsPerSecond, Fraction, Seconds
 
 __all__ = ["Bill", "Money", "Tariff", "bill"]
 
@@ -18,10 +18,13 @@ class Money(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    accelerators: Literal["bought", "rented"] = "bought"
-    prices: Literal["low", "mid", "high"] = "mid"
+    accelerators: Literal["bought", "rented"] = Field(default="bought", description="who owns the machines")
+    prices: Literal["low", "mid", "high"] = Field(default="mid", description="where in the published price ranges")
     depreciation: Seconds | None = Field(default=None, description="life of the machines; default: the catalogue's")
     rent: DollarsPerSecond | None = Field(default=None, description="per accelerator; default: the catalogue's")
+    node_price: dict[str, Dollars] = Field(
+        default={}, description="price of a node by its name, where none is published"
+    )
     network_share: Fraction | None = Field(default=None, lt=1, description="network over node-and-network capital")
 
 

@@ -41,10 +41,10 @@ class SiteRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="entry of the sites shelf")
-    pue: Ratio | None = Field(default=None, ge=1)
+    pue: Ratio | None = Field(default=None, ge=1, description="facility power over IT power")
     power: dict[dt.date, Watts] | None = Field(default=None, description="facility power available from each date")
-    energy_price: EnergyPrice | None = None
-    carbon: CarbonIntensity | None = None
+    energy_price: EnergyPrice | None = Field(default=None, description="price of electricity, e.g. 0.06 USD/kWh")
+    carbon: CarbonIntensity | None = Field(default=None, description="of electricity, e.g. 369 gCO2e/kWh")
 
     @model_validator(mode="before")
     @classmethod

@@ -44,9 +44,10 @@ class Event:
     """Something that happened at one moment."""
 
     time: float
-    kind: str  # delivery, power, start, interruption, spare, repair, planned stop, resize, checkpoint, finish, horizon
+    kind: str  # delivery, power, start, interruption, setback, spare, repair, planned stop, resize, checkpoint, finish,
+    # horizon; a setback is a failure that strikes a job before it runs again: it prolongs the interruption
     job: str  # empty when it concerns the cluster
-    detail: str
+    detail: str  # the cause, of an interruption or setback
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class JobEnd:
     first_request: float  # when its first node was requested
     started: float | None
     finished: float | None  # None: not within the horizon
-    tokens: float  # trained and safe
-    interruptions: int
+    tokens: float  # trained and safe; at the horizon also those since the last save, which nothing has destroyed
+    interruptions: int  # unplanned ends of running; setbacks are not counted again
     running: float  # seconds in which the job ran, between interruptions
 
 

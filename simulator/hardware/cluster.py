@@ -16,7 +16,7 @@ class Pool(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what results call the pool")
     node: str = Field(description="entry of the nodes shelf")
     arrivals: dict[dt.date, int] = Field(min_length=1, description="date: nodes installed by then, cumulative")
 
@@ -40,7 +40,7 @@ class Cluster(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pools: tuple[Pool, ...] = Field(min_length=1)
+    pools: tuple[Pool, ...] = Field(min_length=1, description="kinds of node, each with the dates it arrives on")
     fabric: str = Field(description="entry of the fabrics shelf")
     storage: str = Field(default="parallel-filesystem", description="entry of the storage shelf; takes the checkpoints")
     spares: Fraction = Field(default=0.02, lt=1, description="share of the nodes of each pool that waits for failures")

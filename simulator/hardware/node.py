@@ -17,7 +17,7 @@ class Node(CatalogueEntry):
 
     accelerator: str
     accelerators: int = Field(ge=1, description="accelerators in one node")
-    scaleup_domain: int | None = Field(default=None, ge=1, description="if not the accelerator's: e.g. 72 over 18 trays")
+    scaleup_domain: int | None = Field(default=None, ge=1, description="if not the accelerator's, e.g. 72")
     scaleout_bandwidth: DataRate = Field(description="network interfaces of one accelerator, one direction")
     network: str = ""
     host: str = ""

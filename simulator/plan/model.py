@@ -72,12 +72,15 @@ class Repair:
 class Rung:
     """One size at which a job can run, and everything that follows from the size.
 
-    A job's rungs form a ladder: the engine puts the job on the fastest rung whose nodes are there and whose power is.
+    A job's rungs form a ladder, best first: the engine puts the job on the first rung whose nodes are there and whose
+    power is.  Best is by ``useful_tokens_per_second``, not by speed: past some size a synchronous job is interrupted
+    so often that more accelerators train fewer tokens.
     """
 
     nodes: tuple[int, ...]  # by pool, in the plan's order
     accelerators: int
-    tokens_per_second: float
+    tokens_per_second: float  # while it computes
+    useful_tokens_per_second: float  # times the goodput its interruptions leave in expectation
     power: float  # facility power of the job's nodes in training [W]
     interval: float  # useful work between checkpoints
     save: float  # blocking time of one checkpoint
@@ -91,7 +94,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """One job: the work and its ladder of rungs, fastest first."""
+    """One job: the work and its ladder of rungs, best first."""
 
     name: str
     model: str

@@ -114,4 +114,6 @@ def interval_for(policy: float | str, *, save: float, between: float) -> float:
     if math.isinf(between):
         return 86400.0
     # A free save would be taken for ever; a second of work between two is beyond anything measured.
-    return max({"young": young_interval, "daly": daly_interval, "optimal": optimal_interval}[policy](save, between), 1.0)
+    return max(
+        {"young": young_interval, "daly": daly_interval, "optimal": optimal_interval}[policy](save, between), 1.0
+    )

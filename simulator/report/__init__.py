@@ -1,0 +1,1 @@
+"""What a person looks at: text for a terminal, figures."""

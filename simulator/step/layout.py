@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
-__all__ = ["RECOMPUTE", "Layout"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RECOMPUTE", "Layout", "Layouts"]
 
 RECOMPUTE = ("none", "selective", "full")
 
@@ -13,8 +17,8 @@ RECOMPUTE = ("none", "selective", "full")
 class Layout:
     """Tensor × pipeline × context × data, and what goes with them.
 
-    Experts are spread over ``expert`` accelerators taken from the data-parallel (and context-parallel) ones, as
-    Megatron-LM does; expert parallelism therefore multiplies nothing.
+    Experts are spread over ``expert`` accelerators taken from the tensor-, context- and data-parallel ones of a
+    pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.
     """
 
     tensor: int = 1
@@ -46,3 +50,38 @@ class Layout:
         parts += [f"DP {self.data}", f"ZeRO-{self.zero}", f"microbatch {self.microbatch}"]
         parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
         return " · ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Layouts:
+    """Many layouts as arrays, one value a layout: what the step model computes on."""
+
+    tensor: NDArray[np.float64]
+    pipeline: NDArray[np.float64]
+    interleave: NDArray[np.float64]
+    context: NDArray[np.float64]
+    data: NDArray[np.float64]
+    expert: NDArray[np.float64]
+    microbatch: NDArray[np.float64]
+    recompute: NDArray[np.float64]  # index into RECOMPUTE
+    zero: NDArray[np.float64]
+    sequence_parallel: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout]) -> Layouts:
+        """The same layouts as arrays."""
+        columns = {f.name: [getattr(one, f.name) for one in layouts] for f in fields(Layout)}
+        columns["recompute"] = [RECOMPUTE.index(name) for name in columns["recompute"]]
+        return cls(**{name: np.array(column, dtype=float) for name, column in columns.items()})
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, index: int) -> Layout:
+        values = {f.name: int(getattr(self, f.name)[index]) for f in fields(self)}
+        named = {"recompute": RECOMPUTE[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"])}
+        return Layout(**(values | named))  # type: ignore[arg-type]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Layouts:
+        """The layouts for which ``chosen`` is true."""
+        return Layouts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})

@@ -1,10 +1,23 @@
-"""One optimizer step, and where its time goes."""
+"""One optimizer step, composed of its pieces, and where its time goes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["StepTime"]
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.step.collectives import all_gather, all_reduce, group
+from simulator.step.layout import Layouts
+from simulator.step.machine import Machine
+from simulator.step.memory import Footprint, footprint, local_parameters
+from simulator.step.operators import ends, layer
+from simulator.step.pipeline import bubble, microbatches, stages, transfers
+from simulator.step.roofline import Numbers, stream_time
+from simulator.workload import Recipe, Transformer
+from simulator.workload.precision import PRECISIONS
+
+__all__ = ["Evaluation", "StepTime", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +25,8 @@ class StepTime:
     """Seconds of one optimizer step in steady state, part by part.
 
     ``parts`` begins with ``"model arithmetic at peak"``, the step on hardware that loses nothing; each further part is
-    time on top of it, and together they are the whole step.
+    time on top of it, and together they are the whole step.  Attention counts in full in that first part, as MFU is
+    defined, so a kernel that skips the masked half shows as a negative part.
     """
 
     parts: tuple[tuple[str, float], ...]
@@ -34,3 +48,129 @@ class StepTime:
     def tokens_per_second(self) -> float:
         """Tokens trained per second by the whole job."""
         return self.tokens / self.total
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Step times and memory of many layouts."""
+
+    layouts: Layouts
+    parts: dict[str, Numbers]
+    memory: Footprint
+    tokens: float
+    model_flops: float
+    peak: Numbers
+
+    @property
+    def total(self) -> Numbers:
+        """Step times. [s]"""
+        return sum(self.parts.values(), np.zeros(len(self.layouts)))
+
+    @property
+    def fits(self) -> NDArray[np.bool_]:
+        """Which layouts fit into memory."""
+        return self.memory.margin >= 0
+
+    def at(self, index: int) -> StepTime:
+        """The step time of one layout, parts that are zero left out."""
+        named = [(name, float(seconds[index])) for name, seconds in self.parts.items()]
+        kept = tuple((name, seconds) for name, seconds in named if seconds != 0)
+        return StepTime(kept, tokens=self.tokens, model_flops=self.model_flops, peak=float(self.peak[index]))
+
+
+def _data_parallel(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, *, window: Numbers, count: Numbers
+) -> Numbers:
+    """Exposed time of gradients and weights between replicas.
+
+    ZeRO 0 all-reduces the gradients once a step; 1 reduce-scatters them and all-gathers the new weights; 2 scatters the
+    gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
+    for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
+    With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
+    ZeRO 2 and 3 hide behind all microbatches.
+
+    Source
+    ------
+    Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
+    """
+    formats = PRECISIONS[recipe.precision]
+    shared, routed = local_parameters(model, L)
+    replicas = L.data * L.context
+    layers = np.ceil(model.layers / L.pipeline)
+    # a collective a layer, or one for each weight, bias and norm of it
+    pieces = layers * (12 if recipe.sharding == "tensor" else 1)
+    gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
+    total = np.zeros_like(shared)
+    everywhere = group(machine, replicas, L.tensor)
+    experts = group(machine, np.maximum(L.tensor * replicas / L.expert, 1), L.expert)
+    for who, held in ((everywhere, shared), (experts, routed)):
+        gradients, weights = formats.gradient_bytes * held, formats.weight_bytes * held
+        scattered = pieces * all_gather(who, gradients / pieces)
+        gathered = pieces * all_gather(who, weights / pieces)
+        by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
+        total = total + np.select(
+            [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
+        )
+    if not recipe.overlap:
+        return total
+    times = np.where(L.zero >= 2, count, 1)
+    exposed: Numbers = np.maximum(total - times * window, total / (layers * times))
+    return exposed
+
+
+def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
+    """Step time and memory of each layout on accelerators that hold their weights.
+
+        T = m · t_slowest + (p − 1)/v · t_slowest + transfers + data parallel (exposed) + optimizer
+
+    with m microbatches and ``t_slowest`` one microbatch through the slowest stage: ⌈l/p⌉ layers, or the layers of the
+    last stage with logits and loss.
+
+    Assumes steady state, equal shares and no stragglers; a real 100,000-accelerator job loses more.
+    """
+    count = microbatches(recipe.batch, L)
+    forward, backward, redone = layer(machine, model, recipe, L)
+    ends_forward, ends_backward = ends(machine, model, recipe, L)
+    full, last = stages(model.layers, L)
+    once, head = forward + backward, ends_forward + ends_backward
+    per_layer = once.total + redone.total
+    slowest = np.maximum(full * per_layer, last * per_layer + head.total)
+    average = (model.layers * per_layer + head.total) / L.pipeline
+
+    def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
+        """Time in the average stage over all microbatches."""
+        return count * (model.layers * layers + ending) / L.pipeline
+
+    accelerators = L.tensor * L.pipeline * L.context * L.data
+    flops = recipe.tokens * model.flops_per_token(recipe.sequence)
+    skipped = flops - recipe.tokens * model.flops_per_token(recipe.sequence, causal=recipe.fused_attention)
+    ideal = flops / (accelerators * machine.peak)
+    masked = -skipped / (accelerators * machine.peak)
+    arithmetic = per_step(once.matmul + once.attention, head.matmul)
+    shared, routed = local_parameters(model, L)
+    replicas = np.where(L.zero >= 1, L.data * L.context, 1)
+    expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.data * L.context / L.expert, 1), 1)
+    updated = 30 * (shared / replicas + routed / expert_replicas)  # read w, m, v, g in fp32; write w, m, v and 16-bit w
+    parts = {
+        "model arithmetic at peak": ideal,
+        "masked attention skipped": masked,
+        "arithmetic below peak": arithmetic - ideal - masked,
+        "memory-bound operators": per_step(once.memory, head.memory),
+        "recomputation": per_step(redone.total),
+        "tensor parallel": per_step(once.tensor),
+        "context parallel": per_step(once.context),
+        "expert parallel": per_step(once.expert),
+        "stage imbalance": count * (slowest - average),
+        "pipeline bubble": bubble(slowest, L),
+        "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
+        "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
+        "optimizer": stream_time(machine, updated, kernels=10),
+    }
+    return Evaluation(
+        layouts=L,
+        parts=parts,
+        memory=footprint(machine, model, recipe, L),
+        tokens=recipe.tokens,
+        model_flops=flops,
+        peak=accelerators * machine.peak,
+    )

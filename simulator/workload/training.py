@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from simulator.units import Fraction, Tokens, Unit
+from simulator.units import Tokens, Unit
 
-__all__ = ["BatchSize", "LayoutRequest", "TrainingJob"]
+__all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
 
 
 def _batch(written: Any) -> float:
-    """Global batch in tokens as a positive, in sequences as a negative number: the sequence length is not known here."""
+    """Global batch in tokens, or negative in sequences: the sequence length is not known here."""
     if isinstance(written, str) and re.search(r"sequences?\s*$", written):
         return -Unit("sequence", "batch size", "4 Mtoken or 2048 sequences", zero=False).parse(written)
     return Unit("token", "batch size", "4 Mtoken' or '2048 sequence", zero=False).parse(written)
@@ -33,16 +34,20 @@ class LayoutRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tensor: _Degree | None = None
-    pipeline: _Degree | None = None
+    tensor: _Degree | None = Field(default=None, description="accelerators that share each matrix product")
+    pipeline: _Degree | None = Field(default=None, description="stages the layers are cut into")
     interleave: _Degree | None = Field(default=None, description="model chunks per pipeline stage")
-    data: _Degree | None = None
-    context: _Degree | None = None
-    expert: _Degree | None = None
+    data: _Degree | None = Field(default=None, description="replicas that see different sequences")
+    context: _Degree | None = Field(default=None, description="accelerators that share each sequence")
+    expert: _Degree | None = Field(default=None, description="accelerators the experts are spread over")
     microbatch: _Degree | None = Field(default=None, description="sequences per microbatch")
-    recompute: Literal["none", "selective", "full"] | None = None
+    recompute: Literal["none", "selective", "full"] | None = Field(
+        default=None, description="activations computed again in the backward pass instead of kept"
+    )
     zero: Annotated[int, Field(ge=0, le=3)] | None = Field(default=None, description="ZeRO stage; 3 is FSDP")
-    sequence_parallel: bool | None = None
+    sequence_parallel: bool | None = Field(
+        default=None, description="spread what lies between matrix products over the tensor group"
+    )
 
 
 class TrainingJob(BaseModel):
@@ -50,16 +55,23 @@ class TrainingJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what results call the job")
     model: str = Field(description="entry of the models shelf")
     tokens: Tokens = Field(description="tokens to train on")
     batch: BatchSize = Field(description="global batch, in tokens or sequences")
     sequence: int | None = Field(default=None, ge=1, le=100_000_000, description="tokens; default: the model's context")
-    precision: Literal["bf16", "fp16", "fp8"] = "bf16"
-    layout: Literal["fastest"] | LayoutRequest = "fastest"
+    precision: Literal["bf16", "fp16", "fp8"] = Field(default="bf16", description="number format of matrix products")
+    layout: Literal["fastest"] | LayoutRequest = Field(
+        default="fastest", description="fastest that fits, or the degrees that are fixed"
+    )
     accelerators: int | None = Field(default=None, ge=1, description="how many the job wants; default: all but spares")
     minimum: int | None = Field(default=None, ge=1, description="fewest it starts or goes on with")
-    overlap: Fraction = Field(default=0.9, le=1, description="share of data-parallel traffic hidden where it can be")
+    overlap: bool = Field(default=True, description="hide data-parallel traffic behind arithmetic where there is some")
+    fused_attention: bool = Field(default=True, description="attention in one kernel that never stores the scores")
+    dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
+    sharding: Literal["layer", "tensor"] = Field(
+        default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> TrainingJob:
@@ -70,3 +82,34 @@ class TrainingJob(BaseModel):
     def batch_sequences(self, sequence: int) -> int:
         """Sequences in one global batch, at least one."""
         return max(1, round(-self.batch if self.batch < 0 else self.batch / sequence))
+
+    def recipe(self, context: int) -> Recipe:
+        """What the step model needs, with the model's ``context`` where the job names no sequence length."""
+        sequence = self.sequence or context
+        return Recipe(
+            batch=self.batch_sequences(sequence),
+            sequence=sequence,
+            precision=self.precision,
+            overlap=self.overlap,
+            fused_attention=self.fused_attention,
+            dropout=self.dropout,
+            sharding=self.sharding,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one step is computed, apart from model, machine and layout."""
+
+    batch: int  # sequences in the global batch
+    sequence: int  # tokens in one
+    precision: str = "bf16"
+    overlap: bool = True
+    fused_attention: bool = True
+    dropout: bool = False
+    sharding: str = "layer"
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in one step."""
+        return self.batch * self.sequence

@@ -57,7 +57,7 @@ class Transformer(CatalogueEntry):
     @model_validator(mode="after")
     def _consistent(self) -> Transformer:
         if self.head_dim is None and self.hidden % self.heads:
-            raise ValueError(f"expected heads that divide hidden, or head_dim; got {self.heads} heads for {self.hidden}")
+            raise ValueError(f"expected heads that divide hidden, or head_dim; got {self.heads} for {self.hidden}")
         if self.heads % self.key_value_heads:
             raise ValueError(f"expected kv_heads that divide heads; got {self.key_value_heads} for {self.heads}")
         if self.experts and not 1 <= self.experts_per_token <= self.experts:
@@ -129,11 +129,11 @@ class Transformer(CatalogueEntry):
     @property
     def shared_parameters(self) -> int:
         """All weights but routed experts and embeddings."""
-        l, m = self.layers, self.expert_layers
-        norms = 2 * self.hidden * l
-        dense = (l - m + (m if self.residual_ffn else 0)) * self.dense_ffn_parameters
+        layers, m = self.layers, self.expert_layers
+        norms = 2 * self.hidden * layers
+        dense = (layers - m + (m if self.residual_ffn else 0)) * self.dense_ffn_parameters
         beside = m * (self.shared_experts * self.expert_parameters + self.hidden * self.experts)  # and the router
-        return l * self.attention_parameters + dense + beside + norms
+        return layers * self.attention_parameters + dense + beside + norms
 
     @property
     def parameters(self) -> int:
@@ -162,8 +162,9 @@ class Transformer(CatalogueEntry):
 
             F = 6 (N_active − N_input) + 6 l a (d + d_v + rope) k̄
 
-        with k̄ the keys a causal query really meets, or twice as many (s without a window) in the convention of Megatron-LM
-        and most papers, which counts the masked half too.  The input embedding is a lookup and costs nothing; the output embedding counts.
+        with k̄ the keys a causal query really meets, or twice as many (s without a window) in the convention of
+        Megatron-LM and most papers, which counts the masked half too.  The input embedding is a lookup and costs
+        nothing; the output embedding counts.
 
         Source
         ------

@@ -1,0 +1,185 @@
+"""Who has which nodes: counts by pool, never single nodes, and the watts they may draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from simulator.plan.model import Cause, Plan, Rung
+
+__all__ = ["Cluster", "Tenant"]
+
+_ROUNDING = 1 + 1e-9  # a cap that a rung was sized for must hold it
+
+
+class Tenant(Protocol):
+    """What the cluster asks of a job."""
+
+    def consider(self) -> None:
+        """Nodes or watts have changed: start, grow, shrink or do nothing."""
+
+    def strike(self, cause: Cause) -> None:
+        """A failure has hit one of the job's nodes."""
+
+    def safe_tokens(self, time: float) -> float:
+        """Tokens trained and saved by now."""
+
+
+class Cluster:
+    """The state all processes share.
+
+    A node is broken (in repair), held by one job, or idle; an idle node is switched off when the power cap has nothing
+    left for it.  Jobs come in order of priority: each is entitled to what is left when the higher ones have all nodes
+    and watts of the best rung they could run on if nothing were broken.  The spare share of each pool belongs to
+    nobody's entitlement; it is where replacements come from.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.pools, self.jobs = plan.pools, plan.jobs
+        self.installed = [0] * len(plan.pools)
+        self.broken = [0] * len(plan.pools)
+        self.working = [0] * len(plan.pools)  # held by any job
+        self.held = [[0] * len(plan.pools) for _ in plan.jobs]  # by job; one short where a node was just lost
+        self.rungs: list[Rung | None] = [None] * len(plan.jobs)  # what each job holds nodes for
+        self.computing = [False] * len(plan.jobs)
+        self.finished = [False] * len(plan.jobs)
+        self.tenants: list[Tenant] = []
+        self.cap = math.inf
+        self.exposure = 0.0  # installed nodes, each with its pool's failure weight
+        self.planned: list[Rung | None] = [None] * len(plan.jobs)
+        self.dirty = True  # changed since the last sample
+        self._ladder: list[tuple[Rung, ...]] = [() for _ in plan.jobs]  # the planned rung and those below it
+        self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
+        self._watts = [0.0] * len(plan.jobs)
+        self.entitle()
+
+    def install(self, pool: int, nodes: int) -> None:
+        """Nodes have arrived."""
+        self.installed[pool] += nodes
+        self.exposure = sum(n * p.failure_weight for n, p in zip(self.installed, self.pools, strict=True))
+
+    def entitle(self) -> None:
+        """Work out each job's entitlement; for when deliveries, the cap or the jobs themselves have changed."""
+        room = [n - int(n * pool.spare_share) for n, pool in zip(self.installed, self.pools, strict=True)]
+        watts = self.cap
+        for index, job in enumerate(self.jobs):
+            self._room[index], self._watts[index] = tuple(room), watts
+            rungs = () if self.finished[index] else job.rungs
+            first = next((at for at, rung in enumerate(rungs) if _fits(rung, room, watts)), len(rungs))
+            self._ladder[index] = rungs[first:]
+            self.planned[index] = planned = rungs[first] if first < len(rungs) else None
+            if planned is not None:
+                room = [have - need for have, need in zip(room, planned.nodes, strict=True)]
+                watts -= planned.power
+        self.dirty = True
+
+    def changed(self, by: int | None = None) -> None:
+        """Tell the jobs, the highest priority first, that there may be more nodes or watts, or fewer watts."""
+        for index, tenant in enumerate(self.tenants):
+            if index != by:
+                tenant.consider()
+
+    def best(self, job: int) -> Rung | None:
+        """The best rung the job is entitled to whose healthy nodes and watts nobody else holds."""
+        held, room = self.held[job], self._room[job]
+        nodes = [
+            min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
+            for pool in range(len(self.pools))
+        ]
+        watts = math.inf if self.cap == math.inf else min(self._watts[job], self.cap - self._committed(but=job))
+        return next((rung for rung in self._ladder[job] if _fits(rung, nodes, watts)), None)
+
+    def is_entitled(self, job: int, rung: Rung) -> bool:
+        """Whether the job may stay on this rung."""
+        return _fits(rung, self._room[job], self._watts[job])
+
+    def assign(self, job: int, rung: Rung | None) -> tuple[int, ...]:
+        """Give the job a rung's nodes, and back those it no longer needs; how many it took from the idle, by pool."""
+        held = self.held[job]
+        need = rung.nodes if rung is not None else (0,) * len(held)
+        taken = tuple([want - have for want, have in zip(need, held, strict=True)])
+        for pool, more in enumerate(taken):
+            self.working[pool] += more
+        self.held[job], self.rungs[job] = list(need), rung
+        self.dirty = True
+        return taken
+
+    def leave(self, job: int) -> None:
+        """The job is done and needs nothing any more."""
+        self.assign(job, None)
+        self.finished[job] = True
+        self.entitle()
+
+    def compute(self, job: int, on: bool) -> None:
+        """The job's nodes draw the power of training, or that of idling."""
+        self.computing[job] = on
+        self.dirty = True
+
+    def lose(self, pool: int, job: int | None) -> None:
+        """A node of a job, or an idle one, goes to repair."""
+        self.broken[pool] += 1
+        if job is not None:
+            self.held[job][pool] -= 1
+            self.working[pool] -= 1
+        self.dirty = True
+
+    def mend(self, pool: int) -> None:
+        """A node comes back from repair."""
+        self.broken[pool] -= 1
+        self.dirty = True
+
+    def victim(self, share: float) -> tuple[int, int | None] | None:
+        """Pool and job of the installed node at ``share`` of all failure weight; None if it is broken or off.
+
+        Drawing among the installed and dropping what cannot fail is exact (thinning of a Poisson process), and the
+        rate need not follow every repair.
+        """
+        position = share * self.exposure
+        for index, pool in enumerate(self.pools):
+            weight = self.installed[index] * pool.failure_weight
+            if position >= weight:
+                position -= weight
+                continue
+            node = position / pool.failure_weight
+            for job, held in enumerate(self.held):
+                if node < held[index]:
+                    return index, job
+                node -= held[index]
+            return (index, None) if node < self.idle_on()[index] else None
+        return None
+
+    def idle_on(self) -> list[int]:
+        """Idle nodes that the cap lets stay on, by pool."""
+        idle = [
+            nodes - broken - working
+            for nodes, broken, working in zip(self.installed, self.broken, self.working, strict=True)
+        ]
+        if self.cap == math.inf:
+            return idle
+        left = self.cap * _ROUNDING - self._committed()
+        for index, pool in enumerate(self.pools):
+            if pool.idle_power > 0 and idle[index] * pool.idle_power > left:
+                idle[index] = max(0, int(left / pool.idle_power))
+            left -= idle[index] * pool.idle_power
+        return idle
+
+    def draw(self) -> float:
+        """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""
+        watts, idling = 0.0, self.idle_on()
+        for rung, computing, held in zip(self.rungs, self.computing, self.held, strict=True):
+            if rung is not None and computing:
+                watts += rung.power
+            else:
+                idling = [one + other for one, other in zip(idling, held, strict=True)]
+        return watts + sum([nodes * pool.idle_power for nodes, pool in zip(idling, self.pools, strict=True)])
+
+    def _committed(self, but: int | None = None) -> float:
+        """Watts set aside for jobs, whether they compute at this moment or not. [W]"""
+        return sum([rung.power for job, rung in enumerate(self.rungs) if rung is not None and job != but])
+
+
+def _fits(rung: Rung, nodes: Sequence[int], watts: float) -> bool:
+    if rung.power > watts * _ROUNDING:
+        return False
+    return all([need <= have for need, have in zip(rung.nodes, nodes, strict=True)])  # noqa: C419 - twice as fast

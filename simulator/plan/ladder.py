@@ -1,0 +1,230 @@
+"""The sizes at which a job can run: a ladder of rungs from the largest down to the smallest that still works."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import combinations
+
+from simulator.errors import PlanError
+from simulator.plan.model import Cause, Delivery, PoolPlan, PowerStep, Rung
+from simulator.plan.parts import Parts
+from simulator.plan.power import cap_at
+from simulator.reliability.checkpoint import expected_goodput, interval_for
+from simulator.step import Answer, Machine, fastest, fastest_of, slowest
+from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
+from simulator.workload.precision import PRECISIONS
+
+__all__ = ["ladder", "sizes"]
+
+Nodes = tuple[int, ...]
+
+
+def phases(pools: Sequence[PoolPlan], steps: Sequence[PowerStep], horizon: float) -> list[float]:
+    """Times within the horizon at which nodes arrive or the power cap changes."""
+    times = {0.0, *(d.time for pool in pools for d in pool.deliveries), *(step.time for step in steps)}
+    return sorted(time for time in times if time <= horizon)
+
+
+def installed(deliveries: Sequence[Delivery], time: float) -> int:
+    """Nodes that have arrived by ``time``."""
+    return sum(delivery.nodes for delivery in deliveries if delivery.time <= time)
+
+
+def offered(pool: PoolPlan, time: float) -> int:
+    """Installed nodes less the spares: what jobs may plan with."""
+    there = installed(pool.deliveries, time)
+    return there - math.floor(there * pool.spare_share)
+
+
+def _within(nodes: Nodes, pools: Sequence[PoolPlan], *, watts: float, wanted: int | None) -> Nodes:
+    """As many of ``nodes`` as the power and the job's wish allow, all pools shrunk alike."""
+    power = sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True))
+    accelerators = sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
+    share = min(1.0, watts / power if power > 0 else 1.0)
+    if wanted is not None and accelerators:
+        share = min(share, wanted / accelerators)
+    # the ceiling undoes a floor one short of a wish that whole nodes meet exactly
+    fitted = [math.floor(n * share + 1e-9) for n in nodes]
+    if wanted is not None and share < 1 and sum(n > 0 for n in nodes) == 1:
+        only = next(i for i, n in enumerate(nodes) if n)
+        room = math.floor(watts / pools[only].training_power) if math.isfinite(watts) else nodes[only]
+        fitted[only] = min(nodes[only], math.ceil(wanted / pools[only].accelerators), room)
+    return tuple(fitted)
+
+
+def sizes(
+    pools: Sequence[PoolPlan], steps: tuple[PowerStep, ...], horizon: float, wanted: int | None, *, taken: Nodes
+) -> list[Nodes]:
+    """Node counts worth planning for: every phase, every mix of pools, within the power of the time.
+
+    ``taken`` is what jobs of higher priority hold; sizes with and without it are offered, for while they run and after.
+    """
+    found: dict[Nodes, None] = {}
+    for time in phases(pools, steps, horizon):
+        everything = tuple(offered(pool, time) for pool in pools)
+        left = tuple(max(n - t, 0) for n, t in zip(everything, taken, strict=True))
+        used = sum(min(n, t) * p.training_power for n, t, p in zip(everything, taken, pools, strict=True))
+        watts = cap_at(steps, time)
+        for available, power in {(everything, watts), (left, watts - used)}:
+            present = [i for i, n in enumerate(available) if n]
+            for count in range(1, len(present) + 1):
+                for mix in combinations(present, count):
+                    nodes = tuple(n if i in mix else 0 for i, n in enumerate(available))
+                    fitted = _within(nodes, pools, watts=power, wanted=wanted)
+                    if any(fitted):
+                        found[fitted] = None
+    return list(found)
+
+
+def _used(nodes: Nodes, pools: Sequence[PoolPlan], answer: Answer) -> Nodes:
+    """The nodes a layout really uses; the others stay free, each pool's in proportion."""
+    there = sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
+    share = answer.layout.accelerators / there
+    return tuple(min(n, math.ceil(n * share - 1e-9)) for n in nodes)
+
+
+def _smaller(nodes: Nodes) -> list[Nodes]:
+    """Sizes just below ``nodes`` and ever further: what is left after one, two, four … nodes are gone for repair."""
+    total = sum(nodes)
+    lost = [2**i for i in range(total.bit_length()) if 2**i <= total // 2]
+    return [tuple(n - round(gone * n / total) for n in nodes) for gone in lost]
+
+
+def ladder(
+    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], causes: Sequence[Cause],
+    wanted: Sequence[Nodes], *, degraded: bool,
+) -> tuple[Rung, ...]:  # fmt: skip
+    """Rungs for the ``wanted`` sizes and, with ``degraded``, for those below them; best first, no useless ones.
+
+    Raises
+    ------
+    PlanError
+        No size works: the reason of the largest.
+    """
+    rungs: dict[Nodes, Rung] = {}
+    refusal: PlanError | None = None
+
+    def add(nodes: Nodes, answer: Answer) -> Nodes:
+        used = _used(nodes, pools, answer)
+        rung = _rung(parts, job, model, pools, causes, used, answer)
+        if used not in rungs or rungs[used].tokens_per_second < rung.tokens_per_second:
+            rungs[used] = rung
+        return used
+
+    flexible = job.layout == "fastest" or job.layout.data is None
+    for nodes in sorted(wanted, key=lambda n: -sum(n)):
+        try:
+            answer = _answer(parts, job, model, nodes)
+        except PlanError as reason:
+            refusal = refusal or reason
+            continue
+        used = add(nodes, answer)
+        for fewer in _smaller(used) if degraded and flexible else ():
+            like = _like(parts, job, model, fewer, answer)
+            if like is not None:
+                add(fewer, like)
+    if degraded and flexible and rungs:
+        # where a smaller size trains more because it is interrupted less, its own best layout is worth a search
+        best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second)
+        add(best.nodes, _answer(parts, job, model, best.nodes))
+    if not rungs:
+        raise refusal or PlanError(f"job {job.name}: no node ever arrives within the horizon and the power cap")
+    least = job.minimum or 1
+    allowed = [rung for rung in rungs.values() if rung.accelerators >= least]
+    if not allowed:
+        most = max(rung.accelerators for rung in rungs.values())
+        raise PlanError(f"job {job.name}: expected at least {least} accelerators; at most {most} are there with power")
+    ordered = sorted(allowed, key=lambda rung: (-rung.useful_tokens_per_second, sum(rung.nodes)))
+    kept: list[Rung] = []
+    for rung in ordered:
+        if not any(_dispensable(rung, better) for better in kept):
+            kept.append(rung)
+    return tuple(kept)
+
+
+def _dispensable(rung: Rung, better: Rung) -> bool:
+    """Whether ``better``, which trains more, also is as fast and needs no more of any pool."""
+    smaller = all(a <= b for a, b in zip(better.nodes, rung.nodes, strict=True))
+    return smaller and better.tokens_per_second >= rung.tokens_per_second
+
+
+def _machines(parts: Parts, job: TrainingJob, nodes: Nodes) -> tuple[Machine, int]:
+    used = [i for i, n in enumerate(nodes) if n]
+    accelerators = sum(nodes[i] * parts.nodes[i].accelerators for i in used)
+    return slowest([parts.machine(i, job) for i in used]), accelerators
+
+
+def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> Answer:
+    machine, accelerators = _machines(parts, job, nodes)
+    request = LayoutRequest() if job.layout == "fastest" else job.layout
+    limit = min(accelerators, job.accelerators) if job.accelerators else accelerators
+    return _searched(machine, model.name, job.recipe(model.context), limit, request)
+
+
+@lru_cache(maxsize=4096)
+def _searched(machine: Machine, model: str, recipe: Recipe, accelerators: int, request: LayoutRequest) -> Answer:
+    """What-ifs that leave machine and model alone meet the same sizes again; the catalogue never changes."""
+    return fastest(machine, Transformer.load(model), recipe, accelerators, request)
+
+
+def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answer: Answer) -> Answer | None:
+    machine, accelerators = _machines(parts, job, nodes)
+    return fastest_of(machine, model, job.recipe(model.context), accelerators, answer.layout)
+
+
+def _rung(
+    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], causes: Sequence[Cause],
+    nodes: Nodes, answer: Answer,
+) -> Rung:  # fmt: skip
+    """One size with everything that follows from it.
+
+    A checkpoint holds the 16-bit weights and the optimizer's state; every node writes its part, up to what the store
+    takes from all together.
+    """
+    scenario = parts.scenario
+    formats = PRECISIONS[job.precision]
+    saved = model.parameters * (formats.weight_bytes + formats.optimizer_bytes)
+    writers = sum(nodes)
+    save = (
+        scenario.checkpoint.save if scenario.checkpoint.save is not None else saved / parts.storage.write_rate(writers)
+    )
+    load = (
+        scenario.checkpoint.load if scenario.checkpoint.load is not None else saved / parts.storage.read_rate(writers)
+    )
+    weighted = sum(n * pool.failure_weight for n, pool in zip(nodes, pools, strict=True))
+    rate = weighted * sum(cause.rate for cause in causes)
+    mtti = 1 / rate if rate > 0 else math.inf
+    accelerators = answer.layout.accelerators
+    fixed = scenario.failures.restart
+    restart = fixed if fixed is not None else parts.fleet.restart_time(accelerators)
+    interval = interval_for(scenario.checkpoint.interval, save=save, between=mtti)
+    recovery = mean_recovery(causes, standby=scenario.failures.standby) + restart + load
+    goodput = expected_goodput(interval=interval, save=save, between=mtti, restart=recovery, while_restarting=True)
+    return Rung(
+        nodes=nodes,
+        accelerators=accelerators,
+        tokens_per_second=answer.step.tokens_per_second,
+        useful_tokens_per_second=answer.step.tokens_per_second * goodput,
+        power=sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True)),
+        interval=interval,
+        save=save,
+        restart=restart,
+        load=load,
+        mtti=mtti,
+        step=answer.step,
+        layout=answer.layout,
+        memory=answer.memory,
+    )
+
+
+def mean_recovery(causes: Sequence[Cause], *, standby: float) -> float:
+    """Mean time from a fault until a restart can begin: detection, and a spare's way in where a node is lost. [s]"""
+    rate = sum(cause.rate for cause in causes)
+    return sum(c.rate * (c.detection + c.node_lost * standby) for c in causes) / rate if rate else 0.0
+
+
+def recipe_of(parts: Parts, index: int) -> Recipe:
+    """The step model's recipe of a job."""
+    return parts.scenario.jobs[index].recipe(parts.models[index].context)

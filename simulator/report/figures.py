@@ -1,0 +1,268 @@
+"""Figures: functions from a frame to Axes.
+
+The palette is Okabe and Ito's, told apart by all common kinds of colour vision; curves differ in their dashes too.
+matplotlib's object interface only: no global state, no display, the same bytes for the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import matplotlib.dates
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["averaged", "compare", "cost", "dashboard", "nodes", "power", "save", "trained"]
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+_ROWS = {
+    "capital": (BLUE, ""),
+    "network": (SKY, "///"),
+    "facility": (GREEN, "..."),
+    "people": (YELLOW, "xxx"),
+    "rent": (PURPLE, "\\\\\\"),
+    "energy": (ORANGE, "---"),
+}
+_TICKS = {
+    "formats": ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"],
+    "zero_formats": ["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+    "offset_formats": ["", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y"],
+}
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "hatch.linewidth": 0.4,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+_dates: Any = matplotlib.dates  # its constructors are untyped
+_DPI = 110
+_BINS = 240
+
+
+def averaged(frame: pd.DataFrame, column: str, bins: int = _BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Centres in days and time-weighted means of a step curve: thousands of short dips become their mean depth."""
+    days, values = frame["elapsed_d"].to_numpy(float), frame[column].to_numpy(float)
+    total = np.concatenate([[0.0], (values[:-1] * np.diff(days)).cumsum()])
+    edges = np.linspace(days[0], days[-1], bins + 1)
+    return (edges[:-1] + edges[1:]) / 2, np.diff(np.interp(edges, days, total)) / np.diff(edges)
+
+
+def _step(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """A step curve reduced to its changes and its two ends."""
+    values = frame[column].to_numpy(float)
+    keep = np.append(True, values[1:] != values[:-1]) | (np.arange(len(values)) == len(values) - 1)
+    return frame["elapsed_d"].to_numpy(float)[keep], values[keep]
+
+
+class _Calendar:
+    """Turns days since the start into what the horizontal axis shows: dates, or years where the calendar ends."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.start = frame["date"].to_numpy()[0].astype("datetime64[s]")
+        self.dated = frame["date"].to_numpy()[-1].astype("datetime64[Y]") < np.datetime64("9000", "Y")
+
+    def __call__(self, days: np.ndarray) -> np.ndarray:
+        if not self.dated:
+            return days / 365.25
+        dates: np.ndarray = self.start + np.rint(days * 86400).astype("timedelta64[s]")
+        return dates
+
+    def dress(self, axes: Axes) -> None:
+        if self.dated:
+            locator = _dates.AutoDateLocator(minticks=3, maxticks=7)
+            axes.xaxis.set_major_locator(locator)
+            axes.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, **_TICKS))
+        else:
+            axes.set_xlabel("years since the start")
+
+
+def _dress(axes: Axes, title: str, unit: str, top: float) -> None:
+    axes.set_title(title)
+    axes.set_ylabel(unit)
+    axes.set_ylim(0, top * 1.08 if top > 0 else 1)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend in the title's line, for curves that may run anywhere."""
+    entries = len(axes.get_legend_handles_labels()[0])
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 0.99), ncols=entries, columnspacing=1, handlelength=1.8, borderpad=0.1
+    )
+
+
+def _scale(top: float, scales: Sequence[tuple[float, str]]) -> tuple[float, str]:
+    return next(((size, name) for size, name in scales if top >= size), scales[-1])
+
+
+def _band(
+    axes: Axes, calendar: _Calendar, spread: pd.DataFrame | None, *, quantity: str, scale: float, colour: str
+) -> float:
+    """Draws P5 to P95 of the replicas and their median; answers with the highest value drawn."""
+    if spread is None:
+        return 0.0
+    band = spread[spread["quantity"] == quantity]
+    x = calendar(band["elapsed_d"].to_numpy(float))
+    low, middle, high = (band[column].to_numpy(float) / scale for column in ("p5", "p50", "p95"))
+    axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0, label="P5–P95")
+    axes.plot(x, middle, color=colour, linestyle=(0, (1, 1)), linewidth=1.2, label="median")
+    return float(high.max())
+
+
+def nodes(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
+    """Nodes installed, healthy and working."""
+    calendar = _Calendar(frame)
+    x, installed = _step(frame, "installed_nodes")
+    axes.plot(calendar(x), installed, color=BLACK, linewidth=1.2, drawstyle="steps-post", label="installed")
+    for column, colour, dashes, label in (
+        ("healthy_nodes", GREEN, (0, (5, 2)), "healthy"),
+        ("working_nodes", BLUE, "-", "working"),
+    ):
+        x, values = averaged(frame, column)
+        axes.plot(calendar(x), values, color=colour, linestyle=dashes, linewidth=1.4, label=label)
+    _band(axes, calendar, spread, quantity="working_nodes", scale=1.0, colour=BLUE)
+    _dress(axes, "Nodes", "nodes", float(installed.max()))
+    _legend_above(axes)
+    calendar.dress(axes)
+
+
+def trained(axes: Axes, frame: pd.DataFrame, target: float, spread: pd.DataFrame | None = None) -> None:
+    """Tokens trained and safe, against how many are asked for."""
+    calendar = _Calendar(frame)
+    scale, name = _scale(target, ((1e12, "trillion tokens"), (1e9, "billion tokens"), (1e6, "million tokens")))
+    x = calendar(frame["elapsed_d"].to_numpy(float))
+    axes.axhline(target / scale, color=BLACK, linestyle=(0, (5, 2)), linewidth=1, label="asked for")
+    axes.plot(x, frame["tokens"] / scale, color=BLUE, linewidth=1.6, label="trained")
+    _band(axes, calendar, spread, quantity="tokens", scale=scale, colour=BLUE)
+    _dress(axes, "Tokens trained", name, target / scale)
+    axes.legend(loc="lower right")
+    calendar.dress(axes)
+
+
+def power(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
+    """Facility power, against what the site has."""
+    calendar = _Calendar(frame)
+    x, drawn = averaged(frame, "power_MW")
+    cap = frame["power_cap_MW"].to_numpy(float)
+    capped = bool(np.isfinite(cap).any())
+    top = max(float(drawn.max()), float(np.nanmax(cap)) if capped else 0.0)
+    scale, unit = _scale(top, ((1000.0, "GW"), (1.0, "MW"), (0.001, "kW")))
+    if capped:
+        when, watts = _step(frame, "power_cap_MW")
+        axes.plot(calendar(when), watts / scale, color=VERMILION, linestyle=(0, (5, 2)), linewidth=1.2,
+                  drawstyle="steps-post", label="available")  # fmt: skip
+    axes.plot(calendar(x), drawn / scale, color=BLUE, linewidth=1.4, label="drawn")
+    _band(axes, calendar, spread, quantity="power_MW", scale=scale, colour=BLUE)
+    _dress(axes, "Facility power", unit, top / scale)
+    _legend_above(axes)
+    calendar.dress(axes)
+
+
+def cost(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
+    """Dollars spent so far, stacked by row of the bill."""
+    calendar = _Calendar(frame)
+    top = float(frame["cost_usd"].iloc[-1])
+    scale, unit = _scale(top, ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand USD"), (1.0, "USD")))
+    thinned = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, _BINS).astype(int))]
+    x, below = calendar(thinned["elapsed_d"].to_numpy(float)), np.zeros(len(thinned))
+    for row, (colour, hatch) in _ROWS.items():
+        spent = thinned[f"cost_usd.{row}"].to_numpy(float) / scale
+        if spent[-1] > 0:
+            axes.fill_between(x, below, below + spent, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0.3,
+                              label=row)  # fmt: skip
+            below = below + spent
+    highest = _band(axes, calendar, spread, quantity="cost_usd", scale=scale, colour=BLACK)
+    _dress(axes, "Cost so far", unit, max(top / scale, highest))
+    axes.legend(loc="upper left", reverse=True)
+    calendar.dress(axes)
+
+
+def dashboard(
+    frame: pd.DataFrame, *, headline: str, subtitle: str, target: float, spread: pd.DataFrame | None = None
+) -> Figure:
+    """One run on one page: nodes, tokens, power and cost against date, under the answer in words."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 7), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(2, 2)
+        nodes(grid[0, 0], frame, spread)
+        trained(grid[0, 1], frame, target, spread)
+        power(grid[1, 0], frame, spread)
+        cost(grid[1, 1], frame, spread)
+        for axes in grid.flat:
+            axes.margins(x=0.01)
+        figure.suptitle(_wrapped(headline, 92), x=0.01, ha="left", fontsize=13, fontweight="bold", parse_math=False)
+        figure.supxlabel(_wrapped(subtitle, 150), x=0.01, ha="left", fontsize=8, color="#444444", parse_math=False)
+    return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))
+
+
+_MEASURES = (
+    ("time_to_train_d", "time to train", "days"),
+    ("cost_usd", "cost", "million USD"),
+    ("energy_MWh", "energy", "GWh"),
+    ("mfu", "MFU", "% of dense peak"),
+)
+_SHOWN = {"time_to_train_d": 1.0, "cost_usd": 1e-6, "energy_MWh": 1e-3, "mfu": 100.0}
+
+
+def compare(frame: pd.DataFrame) -> Figure:
+    """Scenarios side by side: one panel a measure, one bar a scenario; hatched where it did not finish."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(12, 1.6 + 0.42 * len(frame)), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        places = np.arange(len(frame))[::-1]
+        panels: Any = figure.subplots(1, len(_MEASURES), sharey=True)
+        for axes, (column, title, unit) in zip(panels, _MEASURES, strict=True):
+            values = frame[column].to_numpy(float) * _SHOWN[column]
+            finished = frame["finished"].to_numpy(bool)
+            known = np.nan_to_num(values)
+            bars = axes.barh(places, known, height=0.62, color=[BLUE if done else SKY for done in finished])
+            for bar, done in zip(bars, finished, strict=True):
+                bar.set_hatch("" if done else "///")
+                bar.set_edgecolor("white")
+            labels = [f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}" for value in known]
+            labels = [label if np.isfinite(value) else "never" for label, value in zip(labels, values, strict=True)]
+            axes.bar_label(bars, labels=labels, padding=3, fontsize=8)
+            axes.set_title(title)
+            axes.set_xlabel(unit)
+            axes.set_xlim(0, (known.max() or 1.0) * 1.28)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            axes.spines["left"].set_visible(False)
+            axes.tick_params(axis="y", length=0)
+        panels[0].set_yticks(places, list(frame["scenario"]), parse_math=False)
+        if not frame["finished"].all():
+            note = "hatched: not finished within its horizon; time carried on at the last rate, the rest up to it"
+            figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#444444")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG that is the same file for the same figure: no date, no program name."""
+    figure.savefig(path, format="png", metadata={"Software": None})

@@ -1,0 +1,159 @@
+"""The plan for a terminal: where a step's time goes, what the memory holds, the answer if nothing broke."""
+
+from __future__ import annotations
+
+from math import inf, isinf
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from simulator.plan import Outlook
+from simulator.plan.model import JobPlan, Plan, Rung
+from simulator.report.text import table
+from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
+from simulator.units import HOUR
+
+__all__ = ["as_dict", "planned"]
+
+_BAR = 28
+MEGA = 1e6
+
+
+def _bar(begin: float, end: float, whole: float, ascii_only: bool) -> str:
+    """A piece of the step at its place in the step, ``_BAR`` characters long in all."""
+    first, last = round(_BAR * max(begin, 0.0) / whole), round(_BAR * min(end, whole) / whole)
+    return " " * first + ("#" if ascii_only else "█") * max(last - first, 0)
+
+
+def _waterfall(rung: Rung, ascii_only: bool) -> RenderableType:
+    """From the step at peak to the real one; each bar begins where the last one ended."""
+    step, made = rung.step, table("where a step's time goes", "time", "of the step", "", right=(1, 2))
+    whole = max(step.total, sum(seconds for _, seconds in step.parts if seconds > 0))
+    reached = 0.0
+    for name, seconds in step.parts:
+        after = reached + seconds
+        if seconds:
+            bar = _bar(min(reached, after), max(reached, after), whole, ascii_only)
+            made.add_row(name, duration(seconds), percent(seconds / step.total), bar)
+        reached = after
+    made.add_row("step", duration(step.total), "100.0 %", "")
+    return made
+
+
+def _memory(rung: Rung) -> RenderableType:
+    memory, made = rung.memory, table("memory per accelerator", "", "of capacity", right=(1, 2))
+    for name in ("weights", "gradients", "optimizer", "activations", "buffers"):
+        size = getattr(memory, name)
+        if size:
+            made.add_row(name, amount(size, "B"), percent(size / memory.capacity))
+    made.add_row("needed", amount(memory.total, "B"), percent(memory.total / memory.capacity))
+    fits = "fits, left" if memory.margin >= 0 else "does not fit, missing"
+    made.add_row(f"{fits} of {amount(memory.capacity, 'B')}", amount(abs(memory.margin), "B"), "")
+    return made
+
+
+def _reliability(rung: Rung) -> str:
+    if isinf(rung.mtti):
+        return "nothing breaks"
+    return (
+        f"an interruption every {duration(rung.mtti)}; checkpoint every {duration(rung.interval)}, taking "
+        f"{duration(rung.save)}; restart {duration(rung.restart)}, loading {duration(rung.load)}"
+    )
+
+
+def _job(job: JobPlan, ascii_only: bool) -> list[RenderableType]:
+    rung = job.rungs[0]
+    facts = table("", "")
+    rows = (
+        ("job", f"{job.name}: {job.model}, {amount(job.parameters, 'parameters')}, {tokens(job.tokens)}"),
+        ("layout", f"{count(rung.accelerators)} accelerators on {count(sum(rung.nodes))} nodes: {rung.layout}"),
+        ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}"),
+        ("failures", _reliability(rung)),
+        ("power", f"{amount(rung.power, 'W')} of facility power in training"),
+    )
+    for label, said in rows:
+        facts.add_row(Text(label, style="dim"), said)
+    return [facts, "", _waterfall(rung, ascii_only), "", _memory(rung)]
+
+
+def _outlooks(plan: Plan, best: Outlook, expected: Outlook) -> RenderableType:
+    made = table("the whole run", "if nothing broke", "expected", right=(1, 2))
+    never = "never"
+    asked = sum(job.tokens for job in plan.jobs)
+
+    def row(name: str, *said: str) -> None:
+        made.add_row(name, *said)
+
+    both = (best, expected)
+    row("time to train", *(never if o.finish == inf else days(o.finish) for o in both))
+    row("tokens per second", *(training_rate(o.tokens_per_second * o.goodput) for o in both))
+    row("goodput", *(percent(o.goodput) for o in both))
+    row("cost", *(never if o.finish == inf else money(o.cost) for o in both))
+    row("per million tokens", *(never if o.finish == inf else money(o.cost / asked * MEGA) for o in both))
+    row("energy", *(never if o.finish == inf else energy(o.energy / (MEGA * HOUR)) for o in both))
+    return made
+
+
+def planned(plan: Plan, *, best: Outlook, expected: Outlook, ascii_only: bool = False) -> RenderableType:
+    """Everything that is known before the clock starts; ``best`` is the failure-free outlook."""
+    parts: list[RenderableType] = [Text(f"{plan.name}: {plan.question}", style="dim")]
+    for job in plan.jobs:
+        parts += ["", *_job(job, ascii_only)]
+    note = "expected in closed form; waiting for nodes and running degraded are left to simgpu run"
+    parts += ["", _outlooks(plan, best, expected), Text(note, style="dim")]
+    return Group(*parts)
+
+
+def as_dict(plan: Plan, *, best: Outlook, expected: Outlook) -> dict[str, Any]:
+    """The same for programs, units in the names."""
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "scenario": plan.scenario,
+        "jobs": [_job_dict(job) for job in plan.jobs],
+        "failure_free": _outlook_dict(best),
+        "expected": _outlook_dict(expected),
+    }
+
+
+def _outlook_dict(outlook: Outlook) -> dict[str, Any]:
+    ends = outlook.finish != inf
+    return {
+        "time_to_train_s": outlook.finish if ends else None,
+        "tokens_per_second": outlook.tokens_per_second * outlook.goodput,
+        "goodput": outlook.goodput,
+        "energy_MWh": outlook.energy / (MEGA * HOUR) if ends else None,
+        "cost_usd": outlook.cost if ends else None,
+        "cost_rows_usd": outlook.bill.rows() if ends else None,
+    }
+
+
+def _job_dict(job: JobPlan) -> dict[str, Any]:
+    return {
+        "name": job.name,
+        "model": job.model,
+        "tokens": job.tokens,
+        "parameters": job.parameters,
+        "flops_per_token": job.flops_per_token,
+        "sizes": [_rung_dict(rung) for rung in job.rungs],
+    }
+
+
+def _rung_dict(rung: Rung) -> dict[str, Any]:
+    layout, memory = rung.layout, rung.memory
+    return {
+        "nodes": list(rung.nodes),
+        "accelerators": rung.accelerators,
+        "layout": {name: getattr(layout, name) for name in layout.__dataclass_fields__},
+        "tokens_per_second": rung.tokens_per_second,
+        "mfu": rung.step.mfu,
+        "step_s": rung.step.total,
+        "step_parts_s": dict(rung.step.parts),
+        "memory_bytes": {name: getattr(memory, name) for name in memory.__dataclass_fields__} | {"total": memory.total},
+        "power_MW": rung.power / MEGA,
+        "checkpoint_interval_s": rung.interval,
+        "checkpoint_save_s": rung.save,
+        "restart_s": rung.restart + rung.load,
+        "mtti_s": None if rung.mtti == inf else rung.mtti,
+    }

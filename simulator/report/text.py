@@ -1,0 +1,312 @@
+"""The answer of a run for a terminal of 80 columns or more; reads the same without colour."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf, isinf
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from simulator.plan.levers import Lever
+from simulator.plan.model import Plan, Rung
+from simulator.report.words import (
+    amount,
+    carbon,
+    count,
+    days,
+    duration,
+    energy,
+    money,
+    percent,
+    power,
+    tokens,
+    training_rate,
+)
+from simulator.results.ensemble import Ensemble, Statistic
+from simulator.results.expectations import Verdict
+from simulator.results.projection import Projection
+from simulator.results.summary import Summary
+from simulator.units import DAY, HOUR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Answer", "answer", "headline", "table"]
+
+MEGA = 1e6
+TONNE = 1000.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that the text of one run shows."""
+
+    plan: Plan
+    summary: Summary
+    ensemble: Ensemble | None
+    projections: tuple[Projection, ...]
+    interruptions: pd.DataFrame
+    levers: Sequence[Lever]
+    verdicts: Sequence[Verdict]
+    folder: str | None
+
+
+def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
+    """A plain table: no frame, numbers on the right."""
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=any(columns),
+        header_style="dim",
+    )
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number in right else "left", no_wrap=number in right)
+    return made
+
+
+def _day(iso: str | None) -> str:
+    if iso is None:
+        return "–"
+    try:
+        date = dt.date.fromisoformat(iso)
+    except ValueError:  # beyond the year 9999
+        return iso
+    return f"{date.day} {date:%B} {date.year}"
+
+
+def headline(shown: Answer) -> str:
+    """The answer in a sentence or two."""
+    summary = shown.summary
+    if shown.ensemble is not None and len(shown.ensemble) > 1:
+        return _of_many(shown, shown.ensemble)
+    if summary.finished:
+        return (
+            f"Finishes on {_day(summary.finish_date)}, after {days(summary.time_to_train_s)}, "
+            f"for {money(summary.cost_usd)} ({money(summary.cost_usd_per_million_tokens)} per million tokens)."
+        )
+    return _unfinished(shown)
+
+
+def _unfinished(shown: Answer) -> str:
+    plan, summary = shown.plan, shown.summary
+    end = dt.timedelta(seconds=summary.wall_time_s)
+    said = (
+        f"Does not finish within {days(plan.horizon)}: {percent(summary.done)} of {tokens(summary.tokens_target)} "
+        f"trained by {_day((plan.start + end).isoformat())}, for {money(summary.cost_usd)}."
+    )
+    if summary.projected_time_to_train_s is not None:
+        stretch = max(summary.wall_time_s - min(projection.since for projection in shown.projections), 0.0)
+        return (
+            f"{said} Carried on at the rate of its last {days(stretch)} it would have needed "
+            f"{days(summary.projected_time_to_train_s)} in all (until {_day(summary.projected_finish_date)}) "
+            f"and about {money(summary.projected_cost_usd)}."
+        )
+    return f"{said} {_stuck(plan)}"
+
+
+def _stuck(plan: Plan) -> str:
+    """Why nothing was trained any more: what the smallest size of the first job needs, and what there is."""
+    smallest = min(plan.jobs[0].rungs, key=lambda rung: rung.accelerators)
+    installed = sum(pool.nodes * pool.accelerators for pool in plan.pools)
+    cap = f", {amount(max(step.watts for step in plan.power), 'W')} of power" if plan.power else ""
+    return (
+        f"Nothing was being trained any more: the smallest size of {plan.jobs[0].name} needs "
+        f"{count(smallest.accelerators)} accelerators and {amount(smallest.power, 'W')}; the cluster has at most "
+        f"{count(installed)} accelerators{cap}, spares and broken nodes included."
+    )
+
+
+def _of_many(shown: Answer, ensemble: Ensemble) -> str:
+    found, plan = ensemble.statistics, shown.plan
+    finished = sum(summary.finished for summary in ensemble.summaries)
+    ran = f"{len(ensemble)} runs" + (f" of {ensemble.asked} asked for" if len(ensemble) < ensemble.asked else "")
+    time, cost = found["time_to_train_s"], found["cost_usd"]
+    if time.p50 is None:
+        said = f"{finished} of {ran} finish within {days(plan.horizon)}"
+        if shown.summary.finished:
+            return f"{said}; the first one does on {_day(shown.summary.finish_date)}."
+        return f"{said}. The first one: {_unfinished(shown)}"
+    late = f"; only {finished} of {len(ensemble)} finish in time"
+    by = late if time.p95 is None else f", 95 % by {_date(plan, time.p95)}"
+    return (
+        f"Half of {ran} finish by {_date(plan, time.p50)}{by}: after {days(time.p50)}, for {money(cost.p50)} "
+        f"({money(found['cost_usd_per_million_tokens'].p50)} per million tokens)."
+    )
+
+
+def _date(plan: Plan, seconds: float | None) -> str:
+    return "–" if seconds is None else _day((plan.start + dt.timedelta(days=int(seconds / DAY))).isoformat())
+
+
+_KEYS = (
+    ("time to train", "time_to_train_s", duration),
+    ("tokens per second", "tokens_per_second", training_rate),
+    ("MFU", "mfu", percent),
+    ("goodput", "goodput", percent),
+    ("interruptions", "interruptions", count),
+    ("MTTI", "mtti_s", duration),
+    ("cost", "cost_usd", money),
+    ("per million tokens", "cost_usd_per_million_tokens", money),
+    ("energy", "energy_MWh", energy),
+    ("peak power", "peak_power_MW", power),
+    ("carbon", "carbon_tCO2e", carbon),
+)
+
+
+_METRICS: dict[str, tuple[Callable[[float | None], str], float]] = {
+    "time_to_train": (duration, 1.0),
+    "cost": (money, 1.0),
+    "cost_per_million_tokens": (money, 1.0),
+    "goodput": (percent, 1.0),
+    "mfu": (percent, 1.0),
+    "tokens_per_second": (training_rate, 1.0),
+    "energy": (energy, MEGA * HOUR),
+    "peak_power": (power, MEGA),
+    "carbon": (carbon, TONNE),
+    "interruptions": (count, 1.0),
+    "mtti": (duration, 1.0),
+}
+
+
+def _key_numbers(shown: Answer) -> RenderableType:
+    if shown.ensemble is not None and len(shown.ensemble) > 1:
+        return _key_spread(shown.ensemble.statistics, len(shown.ensemble))
+    summary = shown.summary
+    remarks = {
+        "time to train": "" if summary.finished else f"not finished within {duration(summary.wall_time_s)}",
+        "tokens per second": "mean while training",
+        "MFU": f"while training; {percent(summary.mfu_planned)} planned at its best size",
+        "goodput": f"= {percent(summary.availability)} availability × {percent(summary.runtime_goodput)} at run time",
+        "MTTI": "running time between interruptions",
+    }
+    made = table("", "", "", right=(1,))
+    for name, field, write in _KEYS:
+        made.add_row(name, write(getattr(summary, field)), Text(remarks.get(name, ""), style="dim"))
+    return made
+
+
+def _key_spread(found: dict[str, Statistic], replicas: int) -> RenderableType:
+    made = table("", "median", "P5", "P95", "mean", "± s.e.", title="", right=(1, 2, 3, 4, 5))
+    for name, field, write in _KEYS:
+        one = found[field]
+        made.add_row(name, *(write(value) for value in (one.p50, one.p5, one.p95, one.mean, one.standard_error)))
+    return made
+
+
+def _is_many(shown: Answer) -> bool:
+    return shown.ensemble is not None and len(shown.ensemble) > 1
+
+
+def _where_time_went(shown: Answer) -> Table:
+    useful, lost = _mean(shown, "useful_s"), _means(shown, "lost_s")
+    wall = useful + sum(lost.values())
+    made = table("wall time, mean" if _is_many(shown) else "wall time", "", "", right=(1, 2))
+    made.add_row("useful", duration(useful), percent(useful / wall if wall else 0))
+    for activity, seconds in sorted(lost.items(), key=lambda item: -item[1]):
+        if seconds > 0:
+            made.add_row(activity, duration(seconds), percent(seconds / wall))
+    return made
+
+
+def _what_it_cost(shown: Answer) -> Table:
+    rows = _means(shown, "cost_rows_usd")
+    total = sum(rows.values())
+    made = table("cost, mean" if _is_many(shown) else "cost", "", "", right=(1, 2))
+    for row, usd in sorted(rows.items(), key=lambda item: -item[1]):
+        if usd > 0:
+            made.add_row(row, money(usd), percent(usd / total))
+    made.add_row("total", money(total), "")
+    return made
+
+
+def _mean(shown: Answer, field: str) -> float:
+    """A number of the summary; over replicas its mean, because means add up and medians do not."""
+    if shown.ensemble is None or not _is_many(shown):
+        return float(getattr(shown.summary, field))
+    return shown.ensemble.statistics[field].mean or 0.0
+
+
+def _means(shown: Answer, field: str) -> dict[str, float]:
+    """The same for a mapping of the summary."""
+    own = getattr(shown.summary, field)
+    if shown.ensemble is None or not _is_many(shown):
+        return dict(own)
+    return {key: shown.ensemble.statistics[f"{field}.{key}"].mean or 0.0 for key in own}
+
+
+def _what_stopped_it(shown: Answer) -> str:
+    rows = shown.interruptions.to_dict("records")
+    told = [f"{row['cause']} {row['interruptions']:,}× ({duration(row['time_d'] * DAY)})" for row in rows[:6]]
+    rest = len(rows) - len(told)
+    return " · ".join(told) + (f" · {rest} more" if rest > 0 else "") if told else "nothing"
+
+
+def _layout(rung: Rung) -> str:
+    total = rung.step.total
+    parts = sorted(rung.step.parts, key=lambda part: -part[1])
+    shown = [f"{name} {percent(seconds / total)}" for name, seconds in parts if abs(seconds) >= 0.01 * total]
+    return f"{count(rung.accelerators)} accelerators, {rung.layout}; step {duration(total)}: {', '.join(shown)}"
+
+
+def _levers(levers: Sequence[Lever]) -> RenderableType:
+    made = table("what limits it: one change at a time, each planned anew", "sooner by", "saves", right=(1, 2))
+    for lever in levers:
+        sooner = "finishes" if lever.days_saved == inf else duration(lever.days_saved * DAY)
+        made.add_row(lever.name, sooner, "–" if isinf(lever.dollars_saved) else money(lever.dollars_saved))
+    return made
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
+    made = table("expected", "", "got", right=(2,))
+    for verdict in verdicts:
+        value = verdict.value
+        write, unit = _METRICS[verdict.expectation.metric]
+        got = "not finished" if value is None else "none" if value == inf else write(value / unit)
+        share = "" if verdict.share in (0.0, 1.0) else f"  ({percent(verdict.share)} of the runs meet it)"
+        mark = Text("met" if verdict.met else "MISSED", style="" if verdict.met else "bold")
+        made.add_row(str(verdict.expectation), mark, f"{got}{share}")
+    return made
+
+
+def _labelled(pairs: Sequence[tuple[str, str]]) -> Table:
+    made = table("", "")
+    for label, said in pairs:
+        made.add_row(Text(label, style="dim"), said)
+    return made
+
+
+def answer(shown: Answer) -> RenderableType:
+    """The whole answer, the headline first and the details after it."""
+    plan = shown.plan
+    below = Table.grid(padding=(0, 4, 0, 0))
+    below.add_row(_where_time_went(shown), _what_it_cost(shown))
+    lines = [("first run stopped by" if _is_many(shown) else "stopped by", _what_stopped_it(shown))]
+    label = "layout" if len(plan.jobs) == 1 else "layout of {}"
+    lines += [(label.format(job.name), _layout(job.rungs[0])) for job in plan.jobs[:3]]
+    parts: list[RenderableType] = [
+        Text(f"{plan.name}: {plan.question}", style="dim"),
+        Text(headline(shown), style="bold"),
+        "",
+        _key_numbers(shown),
+        "",
+        below,
+        "",
+        _labelled(lines),
+    ]
+    helpful = [lever for lever in shown.levers if lever.days_saved > 0][:4]
+    if helpful:
+        parts += ["", _levers(helpful)]
+    if shown.verdicts:
+        parts += ["", _verdicts(shown.verdicts)]
+    if shown.folder:
+        parts += ["", f"files: {shown.folder}/ (dashboard.png, summary.json, timeline.csv and more)"]
+    return Group(*parts)

@@ -1,0 +1,203 @@
+"""One run in some thirty numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from simulator.engine.log import Activity, Log
+from simulator.plan.model import Plan
+from simulator.results.projection import project
+from simulator.results.series import Series, series
+from simulator.results.timeline import LOST, activity_seconds, bill_of, dates, wall_time
+from simulator.units import DAY, HOUR
+
+__all__ = ["JobSummary", "Summary", "summarise"]
+
+MEGA = 1e6
+TONNE = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """One job of a run."""
+
+    name: str
+    model: str
+    finished: bool
+    finish_date: str | None
+    time_to_train_s: float | None
+    tokens: float
+    tokens_target: float
+    goodput: float
+    interruptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The answer of one run.  Over several jobs, times are from the first request to the last end and shares are of
+    the jobs' wall time together.
+
+    ``goodput = availability × runtime_goodput``; times ``program_goodput`` it is the share of the working peak that
+    went into the model's arithmetic.  Each factor divides what the one before passed.
+    """
+
+    name: str
+    scenario: str  # digest
+    seed: int
+    start: str
+    finished: bool
+    finish_date: str | None
+    time_to_train_s: float | None
+    wall_time_s: float  # until the end, finished or not
+    tokens: float
+    tokens_target: float
+    tokens_per_second: float  # mean while training
+    mfu: float  # mean while training
+    mfu_planned: float  # of the first rung, the best size the job can have
+    goodput: float
+    availability: float  # share of the wall time in which the job's nodes were there
+    runtime_goodput: float  # useful share of that
+    program_goodput: float  # MFU of the useful time
+    interruptions: int
+    mtti_s: float | None  # running time over interruptions; None: none happened
+    lost_s: Mapping[str, float]  # by activity
+    useful_s: float
+    cost_usd: float
+    cost_rows_usd: Mapping[str, float]
+    cost_usd_per_million_tokens: float | None
+    energy_MWh: float  # noqa: N815  the unit's own spelling
+    peak_power_MW: float  # noqa: N815
+    carbon_tCO2e: float  # noqa: N815
+    installed_accelerator_hours: float
+    projected_time_to_train_s: float | None  # time to train, carried on at the last rate if unfinished
+    projected_finish_date: str | None
+    projected_cost_usd: float | None
+    jobs: tuple[JobSummary, ...]
+
+    @property
+    def done(self) -> float:
+        """Share of the tokens that was trained."""
+        return self.tokens / self.tokens_target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, units in the names."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        jobs = [{field.name: getattr(job, field.name) for field in fields(job)} for job in self.jobs]
+        return {**plain, "lost_s": dict(self.lost_s), "cost_rows_usd": dict(self.cost_rows_usd), "jobs": jobs}
+
+
+def _trained(plan: Plan, state: Series) -> tuple[float, float, float]:
+    """Seconds of training at the planned rates, model FLOPs, and what the dense peak could have done in those seconds.
+
+    Tokens gained in a state were trained at the rate of the rung whose nodes were working in it.
+    """
+    seconds = flops = possible = 0.0
+    gained = np.diff(state.tokens, axis=0)
+    for number, job in enumerate(plan.jobs):
+        rungs = {tuple(map(float, rung.nodes)): rung for rung in job.rungs}
+        changed = np.flatnonzero(gained[:, number] > 0)
+        sizes, which = np.unique(state.working[changed], axis=0, return_inverse=True)
+        amounts = np.bincount(which.ravel(), weights=gained[changed, number], minlength=len(sizes))
+        for size, amount in zip(sizes.tolist(), amounts.tolist(), strict=True):
+            # With several jobs `working` is their sum and matches no rung of one: the planned size stands in.
+            rung = rungs.get(tuple(size), job.rungs[0])
+            seconds += amount / rung.tokens_per_second
+            flops += amount * rung.step.model_flops / rung.step.tokens
+            possible += amount / rung.tokens_per_second * rung.step.peak
+    return seconds, flops, possible
+
+
+def _date(plan: Plan, seconds: float | None) -> str | None:
+    return None if seconds is None else str(dates(plan, [seconds])[0].astype("datetime64[D]"))
+
+
+def _job(plan: Plan, log: Log, number: int, useful: float) -> JobSummary:
+    job, end, wall = plan.jobs[number], log.jobs[number], wall_time(log, number)
+    return JobSummary(
+        name=job.name,
+        model=job.model,
+        finished=end.finished is not None,
+        finish_date=_date(plan, end.finished),
+        time_to_train_s=None if end.finished is None else wall,
+        tokens=end.tokens,
+        tokens_target=job.tokens,
+        goodput=useful / wall if wall else 0.0,
+        interruptions=end.interruptions,
+    )
+
+
+def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
+    """The numbers of one run."""
+    state = state or series(plan, log)
+    by_job = [activity_seconds(log, number) for number in range(len(plan.jobs))]
+    spent = {activity: math.fsum(job[activity] for job in by_job) for activity in Activity}
+    wall = math.fsum(wall_time(log, number) for number in range(len(plan.jobs)))
+    absent = spent[Activity.WAITING] + spent[Activity.PLANNED]
+    useful, present = spent[Activity.COMPUTE], wall - absent
+    jobs = tuple(_job(plan, log, number, by_job[number][Activity.COMPUTE]) for number in range(len(plan.jobs)))
+    finished = all(job.finished for job in jobs)
+    requested = min((job.first_request for job in log.jobs), default=0.0)
+    end = float(state.time[-1])
+    tokens = math.fsum(job.tokens for job in jobs)
+    training, flops, possible = _trained(plan, state)
+    spend, energy = bill_of(plan, state), float(state.energy[-1])
+    ends = [projection.remaining for projection in project(plan, log, state)]
+    extra = None if None in ends else max((more for more in ends if more is not None), default=0.0)
+    running = math.fsum(job.running for job in log.jobs)
+    stopped = sum(job.interruptions for job in log.jobs)
+    mfu = flops / possible if possible else 0.0
+    return Summary(
+        name=plan.name,
+        scenario=plan.scenario,
+        seed=log.seed,
+        start=plan.start.isoformat(),
+        finished=finished,
+        finish_date=_date(plan, end) if finished else None,
+        time_to_train_s=end - requested if finished else None,
+        wall_time_s=end - requested,
+        tokens=tokens,
+        tokens_target=math.fsum(job.tokens for job in plan.jobs),
+        tokens_per_second=tokens / training if training else 0.0,
+        mfu=mfu,
+        mfu_planned=plan.jobs[0].rungs[0].step.mfu,
+        goodput=useful / wall if wall else 0.0,
+        availability=present / wall if wall else 0.0,
+        runtime_goodput=useful / present if present > 0 else 0.0,
+        program_goodput=mfu,
+        interruptions=stopped,
+        mtti_s=running / stopped if stopped else None,
+        lost_s={str(activity): spent[activity] for activity in LOST},
+        useful_s=useful,
+        cost_usd=spend.total,
+        cost_rows_usd=spend.rows(),
+        cost_usd_per_million_tokens=spend.total / (tokens / MEGA) if tokens else None,
+        energy_MWh=energy / (MEGA * HOUR),
+        peak_power_MW=float(state.power.max()) / MEGA,
+        carbon_tCO2e=energy * plan.carbon / TONNE,
+        installed_accelerator_hours=_accelerator_hours(plan, state),
+        projected_time_to_train_s=None if extra is None else end - requested + extra,
+        projected_finish_date=None if extra is None else _date(plan, end + extra),
+        projected_cost_usd=None if extra is None else spend.total + extra * _spending(plan, state),
+        jobs=jobs,
+    )
+
+
+def _accelerator_hours(plan: Plan, state: Series) -> float:
+    each = np.array([pool.accelerators for pool in plan.pools])
+    return float(state.node_seconds[-1] @ each) / HOUR
+
+
+def _spending(plan: Plan, state: Series) -> float:
+    """Dollars per second of the cluster as it stood at the end, at the mean power of its last day or so."""
+    first = min(int(np.searchsorted(state.time, state.time[-1] - DAY)), len(state) - 2)
+    lasted = float(state.time[-1] - state.time[first]) if len(state) > 1 else 0.0
+    power = float(state.energy[-1] - state.energy[first]) / lasted if lasted else float(state.power[-1])
+    tariff = plan.tariff
+    rows = (tariff.capital, tariff.network, tariff.facility, tariff.people, tariff.rent)
+    nodes = state.installed[-1]
+    return float(sum(nodes @ np.array(row) for row in rows)) + tariff.energy * power

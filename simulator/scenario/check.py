@@ -1,0 +1,79 @@
+"""What holds between the parts of a scenario and between it and the catalogue."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from simulator import catalogue
+from simulator.errors import CatalogueError
+from simulator.hardware import Cluster
+from simulator.scenario.document import Path
+from simulator.workload import TrainingJob
+
+__all__ = ["calendar_faults", "name_faults", "size_faults"]
+
+_FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
+
+
+def name_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Names in the scenario's raw data that no shelf of the catalogue has."""
+    for path, shelf, name in _names(data):
+        try:
+            catalogue.canonical(shelf, name)
+        except CatalogueError as unknown:
+            yield path, str(unknown)
+
+
+def _names(data: dict[str, Any]) -> Iterator[tuple[Path, str, str]]:
+    """Path, shelf and name of everything the raw data takes from the catalogue."""
+    wanted: list[tuple[Path, str, Any]] = []
+    cluster, jobs, money = data.get("cluster"), data.get("jobs"), data.get("money")
+    if isinstance(cluster, dict):
+        wanted += [(("cluster", "fabric"), "fabrics", cluster.get("fabric"))]
+        wanted += [(("cluster", "storage"), "storage", cluster.get("storage"))]
+        pools = cluster.get("pools")
+        wanted += [
+            (("cluster", "pools", index, "node"), "nodes", pool.get("node"))
+            for index, pool in enumerate(pools if isinstance(pools, list) else [])
+            if isinstance(pool, dict)
+        ]
+    wanted += [
+        (("jobs", index, "model"), "models", job.get("model"))
+        for index, job in enumerate(jobs if isinstance(jobs, list) else [])
+        if isinstance(job, dict)
+    ]
+    prices = money.get("node_price") if isinstance(money, dict) else None
+    wanted += [(("money", "node_price", node), "nodes", node) for node in (prices if isinstance(prices, dict) else ())]
+    for section, key, shelf in (("site", "name", "sites"), ("failures", "fleet", "failures")):
+        written = data.get(section)
+        path: Path = (section, key) if isinstance(written, dict) else (section,)
+        wanted.append((path, shelf, written.get(key) if isinstance(written, dict) else written))
+    yield from ((path, shelf, name) for path, shelf, name in wanted if isinstance(name, str))
+
+
+def size_faults(cluster: Cluster, jobs: tuple[TrainingJob, ...]) -> Iterator[tuple[Path, str]]:
+    """Jobs that wait for more accelerators than ever arrive."""
+    arriving = [next(reversed(pool.arrivals.items())) for pool in cluster.pools]
+    total = sum(
+        nodes * int(catalogue.entry("nodes", pool.node)["accelerators"])
+        for pool, (_, nodes) in zip(cluster.pools, arriving, strict=True)
+    )
+    last = max(date for date, _ in arriving)
+    for index, job in enumerate(jobs):
+        for key in ("accelerators", "minimum"):
+            wanted = getattr(job, key)
+            if wanted is not None and wanted > total:
+                expected = f"expected at most the {total:,} accelerators that arrive by {last}"
+                yield ("jobs", index, key), f"{expected}; got {wanted:,}, which the arrivals never reach"
+
+
+def calendar_faults(start: dt.date | None, cluster: Cluster | None) -> Iterator[tuple[Path, str]]:
+    """Dates that nobody means, e.g. a slip of the century."""
+    dates: list[tuple[Path, dt.date]] = [(("start",), start)] if start else []
+    for index, pool in enumerate(cluster.pools if cluster else ()):
+        dates += [(("cluster", "pools", index, "arrivals", date.isoformat()), date) for date in pool.arrivals]
+    for path, date in dates:
+        if not _FIRST <= date < _LAST:
+            yield path, f"expected a date from {_FIRST.year} to {_LAST.year - 1}; got {date}"

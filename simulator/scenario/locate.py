@@ -1,0 +1,67 @@
+"""Where scenarios are: a file the user names, or one that came with the package."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import simulator
+from simulator.errors import Fault, ScenarioError, did_you_mean
+
+__all__ = ["find", "packaged"]
+
+_ENDINGS = (".yaml", ".yml")
+
+
+@cache
+def _folder() -> Path:
+    """``packaged_scenarios`` in a wheel; the repository's ``scenarios`` in a checkout."""
+    package = Path(simulator.__file__).parent
+    shipped = package / "packaged_scenarios"
+    return shipped if shipped.is_dir() else package.parent / "scenarios"
+
+
+def packaged() -> tuple[str, ...]:
+    """Names of the scenarios that came with the package."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def find(name_or_path: str | Path, *, beside: Path | None = None) -> Path:
+    """The file a user means: an existing file first, then a packaged scenario of that name.
+
+    Parameters
+    ----------
+    beside
+        Folder in which a relative path begins; the working folder by default.
+
+    Raises
+    ------
+    ScenarioError
+        There is neither; says the nearest name.
+    """
+    text = str(name_or_path)
+    if not text.strip() or "\x00" in text:
+        raise ScenarioError([Fault(repr(text), None, "", "expected a scenario file or name; got none")])
+    path = Path(text) if beside is None else beside / text
+    try:
+        if path.is_file():
+            return path
+        name = text.removesuffix(".yaml")
+        if name in packaged():
+            return _folder() / f"{name}.yaml"
+        raise ScenarioError([Fault(text, None, "", _absent(path, text))])
+    except OSError as unreachable:  # a name too long, a loop of links, a folder that may not be entered
+        message = f"expected a readable file; got {unreachable.strerror}"
+        raise ScenarioError([Fault(text[:200], None, "", message)]) from unreachable
+
+
+def _absent(path: Path, text: str) -> str:
+    if path.is_dir():
+        return "expected a scenario file; got a folder"
+    near = path.parent
+    files = [file.name for file in near.iterdir() if file.suffix in _ENDINGS] if near.is_dir() else []
+    hint = did_you_mean(path.name, files) or did_you_mean(
+        path.stem, [*(Path(file).stem for file in files), *packaged()]
+    )
+    listing = f"; packaged scenarios are {', '.join(packaged())}" if packaged() and not hint else ""
+    return f"expected a scenario file or name; got {text[:200]!r}, which does not exist{hint or listing}"

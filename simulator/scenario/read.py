@@ -1,0 +1,129 @@
+"""A scenario file, its parent and changes, into one checked :class:`Scenario`; every mistake at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from simulator.errors import Fault, ScenarioError
+from simulator.hardware import Cluster
+from simulator.scenario.change import apply
+from simulator.scenario.check import calendar_faults, name_faults, size_faults
+from simulator.scenario.document import Document, merged, parse
+from simulator.scenario.faults import translated
+from simulator.scenario.locate import find
+from simulator.scenario.schema import SHORT, Scenario
+from simulator.scenario.shape import bent
+from simulator.workload import TrainingJob
+
+__all__ = ["checked", "read", "resolve"]
+
+_LARGEST = 256_000  # bytes; the scenarios that came with the package are a hundredth of it
+_JOBS = TypeAdapter(tuple[TrainingJob, ...])
+
+
+def read(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> Scenario:
+    """The scenario of a file or packaged name, with ``changes`` (``"jobs.pretrain.tokens=2 Ttoken"``) applied.
+
+    Raises
+    ------
+    ScenarioError
+        Every fault that was found, each with file and line, or with the change that brought it in.
+    """
+    document, faults = apply(_with_parents(find(os.fspath(path)), ()), changes)
+    return checked(document, faults)
+
+
+def resolve(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """What the file says, as written, with its parent's values and the changes merged in; not yet validated."""
+    document, faults = apply(_with_parents(find(os.fspath(path)), ()), changes)
+    if faults:
+        raise ScenarioError(faults)
+    data: dict[str, Any] = document.data
+    return data
+
+
+def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
+    """The document of ``path`` over that of its parent; ``children`` are the files that led here."""
+    document = _load(path)
+    if "extends" not in document.data:
+        return document
+    place = document.place(("extends",))
+    named = document.data["extends"]
+    if not isinstance(named, str):
+        message = f"expected the file or name of one scenario; got {named!r}"
+        raise ScenarioError([Fault(place.file, place.line, "extends", message[:200])])
+    try:
+        parent = find(named, beside=path.parent)
+    except ScenarioError as absent:
+        raise ScenarioError([Fault(place.file, place.line, "extends", f.message) for f in absent.faults]) from absent
+    chain = (*children, path)
+    if any(parent.samefile(file) for file in chain):
+        shown = " → ".join(file.name for file in (*chain, parent))
+        raise ScenarioError([Fault(place.file, place.line, "extends", f"expected a parent; got a loop: {shown}")])
+    own = Document(
+        {key: value for key, value in document.data.items() if key != "extends"},
+        {where: at for where, at in document.places.items() if where[:1] != ("extends",)},
+    )
+    return merged(_with_parents(parent, chain), own, SHORT)
+
+
+def _load(path: Path) -> Document:
+    file = str(path)
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise ScenarioError(
+                [Fault(file, None, "", f"expected at most {_LARGEST / 1e3:.0f} kB; got {size / 1e3:,.0f} kB")]
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as foreign:
+        line = foreign.object.count(b"\n", 0, foreign.start) + 1
+        raise ScenarioError([Fault(file, line, "", "expected UTF-8 text; got other bytes")]) from foreign
+    except OSError as unreadable:
+        message = f"expected a readable file; got {unreadable.strerror}"
+        raise ScenarioError([Fault(file, None, "", message)]) from unreadable
+    document = parse(text, file)
+    if document.data is None:
+        raise ScenarioError([Fault(file, 1, "", "expected name, start, cluster …; got an empty file")])
+    if not isinstance(document.data, dict):
+        kind = "a list" if isinstance(document.data, list) else f"the single value {str(document.data)[:60]!r}"
+        raise ScenarioError([Fault(file, 1, "", f"expected a mapping with name, start, cluster …; got {kind}")])
+    return document
+
+
+def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
+    """The document as a scenario, or all of its faults after the ``earlier`` ones."""
+    found = dict(bent(document.data))
+    scenario = None
+    try:
+        scenario = Scenario.model_validate(document.data)
+    except ValidationError as invalid:
+        for path, message in translated(invalid.errors(include_url=False, include_input=False), document.data):
+            found.setdefault(path, message)
+    for path, message in name_faults(document.data):
+        found.setdefault(path, message)
+    for path, message in _between(scenario, document.data, tuple(found)):
+        found.setdefault(path, message)
+    if found or earlier or scenario is None:
+        faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
+        raise ScenarioError(sorted(faults, key=lambda fault: (fault.file, fault.line or 0)))
+    return scenario
+
+
+def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Sequence[tuple[str | int, ...]]) -> Any:
+    """Faults between sections that are themselves sound, even where others are not."""
+    broken = {path[0] for path in faulty if path}
+    if scenario is None:
+        cluster = Cluster.model_validate(data["cluster"]) if not broken & {"cluster"} else None
+        jobs = _JOBS.validate_python(data["jobs"]) if not broken & {"jobs"} else ()
+        start = None
+    else:
+        cluster, jobs, start = scenario.cluster, scenario.jobs, scenario.start
+    yield from calendar_faults(start, cluster)
+    if cluster is not None and "cluster" not in broken:
+        yield from size_faults(cluster, jobs)

@@ -1,0 +1,96 @@
+"""What the schema allows at a path: keys to suggest, and values that pydantic would bend into shape unasked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from inspect import isclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from simulator.scenario.document import Path
+from simulator.scenario.schema import Scenario
+
+__all__ = ["bent", "field_at", "inner", "is_free", "is_list", "keys"]
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The plain types an annotation is made of."""
+    if get_origin(annotation) is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _alternatives(part)
+    else:
+        yield annotation
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    yield from (part for part in _alternatives(annotation) if isclass(part) and issubclass(part, BaseModel))
+
+
+def keys(annotation: Any) -> tuple[str, ...]:
+    """Known keys of the mapping an annotation allows; empty when it allows none or any."""
+    return tuple(name for model in _models(annotation) for name in model.model_fields)
+
+
+def is_free(annotation: Any) -> bool:
+    """Whether the annotation allows a mapping with any keys, e.g. dates."""
+    return any(get_origin(part) is dict for part in _alternatives(annotation))
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether the annotation allows a list."""
+    return any(get_origin(part) in (tuple, list) for part in _alternatives(annotation))
+
+
+def inner(annotation: Any, key: str | int) -> Any:
+    """Annotation of what stands below ``key``; None when nothing may."""
+    for part in _alternatives(annotation):
+        if isclass(part) and issubclass(part, BaseModel) and key in part.model_fields:
+            return part.model_fields[str(key)].annotation
+        if get_origin(part) is dict and isinstance(key, str):
+            return get_args(part)[1]
+        if get_origin(part) in (tuple, list) and isinstance(key, int):
+            return get_args(part)[0]
+    return None
+
+
+def field_at(path: Path) -> FieldInfo | None:
+    """The schema's field at a path of a scenario, with its description."""
+    annotation: Any = Scenario
+    for key in path[:-1]:
+        annotation = inner(annotation, key)
+    fields = (model.model_fields.get(str(path[-1])) for model in _models(annotation))
+    return next((field for field in fields if field is not None), None)
+
+
+def bent(data: Any, annotation: Any = Scenario, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Values that pydantic would take for something else than was meant.
+
+    It reads a number as a date (20240902 seconds after 1970) and ``true`` as 1.
+    """
+    kinds = tuple(_alternatives(annotation))
+    if isinstance(data, dict):
+        dates = any(get_origin(part) is dict and get_args(part)[0] is dt.date for part in kinds)
+        for key, below in data.items():
+            if dates and not _DATE.fullmatch(key):
+                yield (*path, key), _expected_date(key)
+            yield from bent(below, inner(annotation, key), (*path, key))
+    elif isinstance(data, list):
+        for index, below in enumerate(data):
+            yield from bent(below, inner(annotation, index), (*path, index))
+    elif dt.date in kinds and data is not None and not (isinstance(data, str) and _DATE.fullmatch(data)):
+        yield path, _expected_date(data)
+    elif isinstance(data, bool) and int in kinds and bool not in kinds:
+        yield path, f"expected a whole number; got {str(data).lower()}"
+
+
+def _expected_date(found: Any) -> str:
+    return f"expected a date, e.g. 2024-09-02; got {str(found)[:60]!r}"

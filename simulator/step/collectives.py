@@ -1,0 +1,105 @@
+"""Time of collectives over scale-up links and a tapered scale-out fabric.
+
+A group of ``n`` accelerators whose members lie ``stride`` ranks apart; ranks fill scale-up domains first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.step.machine import Machine
+from simulator.step.roofline import Numbers
+
+_NEAR = 3.0e-6
+"""One step of a ring within a scale-up domain. [s]
+
+Between the 1.5 µs of the smallest messages (2 KiB all-gather over 8 A100: 15 µs less the launch, in seven steps;
+aiconfigurator's published NCCL timings) and what the ZeRO-3 rows of Narayanan et al. 2021, table 2, imply (3.7 µs a
+rank over all hops), which are the only published measurements where it decides the step time.
+"""
+
+__all__ = ["Group", "all_gather", "all_reduce", "all_to_all", "group", "send"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Who talks to whom: members, and the rates and latency they see."""
+
+    size: Numbers
+    inside: Numbers  # members within one scale-up domain
+    ring: Numbers  # rate of a ring through all members, per member [B/s]
+    up: Numbers  # rate over scale-up links [B/s]
+    out: Numbers  # rate leaving the domain, taper of the tiers crossed included [B/s]
+    hop: Numbers  # latency of one step between the domains furthest apart [s]
+
+    @property
+    def domains(self) -> Numbers:
+        """Scale-up domains the group spans."""
+        return np.ceil(self.size / self.inside)
+
+
+def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
+    """The group of ``size`` members ``stride`` ranks apart.
+
+    A ring that leaves a domain with g' members in it can drive the g' network interfaces of those members, so
+    ``ring = min(up, g'·out)``: this one rule separates the cost of data parallelism at TP = 1 from that at TP = 8.
+    The taper above a tier binds only in as far as the group's rings really leave it: with m members below the tier,
+    m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
+    """
+    inside = np.clip(np.floor(machine.domain / stride), 1, size)
+    crosses = size > inside
+    out = np.full_like(inside, machine.scaleout)
+    hop = np.full_like(inside, machine.launch)
+    hop = np.where(crosses, machine.latency, hop)
+    for span, taper in zip(machine.spans, machine.tapers, strict=True):
+        below = np.clip(np.floor(span / stride), 1, size)
+        leaves = size > below
+        out = np.where(leaves, np.minimum(out, machine.scaleout * np.minimum(1, (below / inside) / taper)), out)
+        hop = np.where(leaves, hop + machine.hop_latency, hop)
+    up = np.full_like(inside, machine.scaleup)
+    ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
+    return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop)
+
+
+def all_reduce(who: Group, size: Numbers) -> Numbers:
+    """Sum ``size`` bytes over the group: 2 (n−1)/n · S / B by a ring, log₂ n steps of latency each way (tree).
+
+    Source
+    ------
+    Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH", IJHPCA 19(1), 2005:
+    cost of ring and of recursive doubling; the cheaper term of each is taken, as libraries switch with the size.
+    """
+    n = who.size
+    return np.where(n > 1, 2 * (n - 1) / n * size / who.ring + 2 * np.log2(np.maximum(n, 2)) * who.hop, 0.0)
+
+
+def all_gather(who: Group, size: Numbers) -> Numbers:
+    """Collect ``size`` bytes in all (``size``/n from each); a reduce-scatter costs the same.
+
+        (n−1)/n · S / B + n_out α_out + n_in α_in
+
+    A piece travels around the whole ring, so latency grows with the group: α_out for each step between domains, α_in
+    for each step within one.  This is what makes ZeRO-3 slow on a thousand accelerators when pieces are small.
+    """
+    n = who.size
+    between = np.where(who.domains > 1, who.domains, 0)
+    latency = between * who.hop + (n - 1 - np.maximum(between - 1, 0)) * _NEAR
+    return np.where(n > 1, (n - 1) / n * size / who.ring + latency, 0.0)
+
+
+def all_to_all(who: Group, size: Numbers) -> Numbers:
+    """Exchange ``size`` bytes a member, an equal part with each: the part for other domains leaves by one interface."""
+    n = who.size
+    far = (n - who.inside) / n
+    near = (who.inside - 1) / n
+    slower = np.maximum(size * near / who.up, size * far / who.out)
+    return np.where(n > 1, slower + np.log2(np.maximum(n, 2)) * who.hop, 0.0)
+
+
+def send(machine: Machine, size: Numbers, stride: Numbers) -> Numbers:
+    """Send ``size`` bytes to the member ``stride`` ranks further: inside a domain if that still is the same one."""
+    near = stride < machine.domain
+    rate = np.where(near, machine.scaleup, machine.scaleout)
+    return np.asarray(size / rate + np.where(near, machine.launch, machine.latency))

@@ -1,0 +1,114 @@
+"""The numbers of a machine that one training step depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from simulator.errors import PlanError
+from simulator.hardware import Accelerator, Efficiency, Fabric, Node
+from simulator.workload.precision import PRECISIONS
+
+__all__ = ["Machine", "machine", "slowest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Accelerators of one kind on one fabric, with the efficiencies of their family.
+
+    Rates in base units (FLOP/s, B/s); bandwidths are per accelerator and direction.
+    """
+
+    name: str
+    execution: str
+    peak: float  # dense, in the number format of the matrix products
+    peak16: float  # dense, 16 bit: attention, routing and logits stay there
+    memory: float
+    memory_bandwidth: float
+    edge_memory: float  # weights behind the edge of a wafer or tile [B]
+    edge_bandwidth: float
+    scaleup: float
+    domain: int  # accelerators that share scale-up links
+    scaleout: float
+    spans: tuple[int, ...]  # accelerators below each tier of the fabric
+    tapers: tuple[float, ...]  # cumulative oversubscription above each tier
+    latency: float
+    hop_latency: float
+    gemm: float
+    wave: float
+    half_depth: float
+    tile: int
+    multiprocessors: int
+    stream: float
+    launch: float
+    attention: float
+
+
+def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
+    """The step model's view of a node on a fabric.
+
+    Raises
+    ------
+    PlanError
+        The accelerator has no peak for the number format.
+    """
+    formats = PRECISIONS[precision]
+    peak16 = accelerator.peak.get("bf16") or accelerator.peak.get("fp16")
+    peak = accelerator.peak.get(formats.matmul, peak16 if formats.matmul in ("bf16", "fp16") else None)  # type: ignore[call-overload]
+    if peak is None or peak16 is None:
+        known = ", ".join(sorted(accelerator.peak))
+        raise PlanError(f"{accelerator.name} has no dense peak for {precision}; it has {known}")
+    family = Efficiency.load(accelerator.family)
+    narrow = family.narrow_formats if formats.matmul == "fp8" else 1.0
+    tapers, taper = [], 1.0
+    for tier in fabric.tiers:
+        taper *= tier.oversubscription
+        tapers.append(taper)
+    return Machine(
+        name=accelerator.name,
+        execution=accelerator.execution,
+        peak=peak,
+        peak16=peak16,
+        memory=accelerator.memory,
+        memory_bandwidth=accelerator.memory_bandwidth,
+        edge_memory=accelerator.edge_memory or 0.0,
+        edge_bandwidth=accelerator.edge_bandwidth or 0.0,
+        scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,
+        domain=node.scaleup_domain or accelerator.scaleup_domain,
+        scaleout=node.scaleout_bandwidth * min(fabric.efficiency, family.network),
+        spans=tuple(tier.span for tier in fabric.tiers),
+        tapers=tuple(tapers),
+        latency=fabric.latency,
+        hop_latency=fabric.hop_latency,
+        gemm=family.gemm * family.sustained * narrow,
+        wave=family.wave,
+        half_depth=family.half_depth,
+        tile=family.tile,
+        multiprocessors=family.multiprocessors,
+        stream=accelerator.memory_bandwidth * family.memory,
+        launch=family.launch,
+        attention=family.attention * family.sustained,
+    )
+
+
+def slowest(machines: Sequence[Machine]) -> Machine:
+    """The machine a synchronous job meets on mixed pools: each step waits for the slowest part of every pool.
+
+    Assumes equal shares of the batch; a balanced split by speed would be faster.
+    """
+    if len({m.execution for m in machines}) > 1:
+        names = ", ".join(m.name for m in machines)
+        raise PlanError(f"{names} execute differently and cannot share one synchronous job; give each a job of its own")
+    first = machines[0]
+    if len(machines) == 1:
+        return first
+    worst: dict[str, object] = {"name": " + ".join(dict.fromkeys(m.name for m in machines))}
+    for field in fields(Machine):
+        values = [getattr(m, field.name) for m in machines]
+        if field.name in ("wave", "half_depth", "launch", "latency", "hop_latency"):
+            worst[field.name] = max(values)
+        elif isinstance(values[0], int | float):
+            worst[field.name] = min(values)
+        elif field.name != "name":
+            worst[field.name] = values[0]
+    return Machine(**worst)  # type: ignore[arg-type]

@@ -1,0 +1,201 @@
+"""One layer, one microbatch, one accelerator: arithmetic, memory traffic and the collectives inside the layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.step.collectives import all_gather, all_reduce, all_to_all, group
+from simulator.step.layout import Layouts
+from simulator.step.machine import Machine
+from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
+from simulator.workload import Recipe, Transformer
+
+__all__ = ["Pass", "ends", "layer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Seconds of one microbatch through something, forward and backward. Shape: layouts."""
+
+    matmul: Numbers
+    attention: Numbers
+    memory: Numbers
+    tensor: Numbers
+    context: Numbers
+    expert: Numbers
+
+    def __add__(self, other: Pass) -> Pass:
+        return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+    def scaled(self, factor: Numbers | float) -> Pass:
+        """Every part times ``factor``."""
+        return Pass(*(getattr(self, name) * factor for name in self.__slots__))
+
+    @property
+    def total(self) -> Numbers:
+        """All parts together."""
+        return sum((getattr(self, name) for name in self.__slots__), np.zeros_like(self.matmul))
+
+
+def _products(machine: Machine, m: Numbers, shapes: list[tuple[Numbers, Numbers]], *, backward: bool) -> Numbers:
+    """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights."""
+    total = np.zeros_like(m)
+    for n, k in shapes:
+        if backward:
+            total = total + gemm_time(machine, m, k, n) + gemm_time(machine, n, k, m)
+        else:
+            total = total + gemm_time(machine, m, n, k)
+    return total
+
+
+def _attention_shapes(model: Transformer, t: Numbers) -> list[tuple[Numbers, Numbers]]:
+    """(n, k) of the projections of one layer's attention, split over ``t``."""
+    h, a, g, d = model.hidden, model.heads, model.key_value_heads, model.head
+    if model.attention == "standard":
+        kv = np.maximum(g / t, 1)  # fewer key-value heads than ranks: each rank holds a copy of one
+        return [(a * d / t + 2 * kv * d, h * np.ones_like(t)), (h * np.ones_like(t), a * d / t)]
+    r, v, rope, ones = model.kv_rank or 1, model.value_head, model.rope_dim, np.ones_like(t)
+    ranked = (a * (d + rope) / t, (model.query_rank or h) * ones)
+    query = [(model.query_rank * ones, h * ones), ranked] if model.query_rank else [ranked]
+    return [*query, ((r + rope) * ones, h * ones), (a * (d + v) / t, r * ones), (h * ones, a * v / t)]
+
+
+def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
+    """Forward and backward of softmax(QKᵀ)V.
+
+    Fused: 2 (d + d_v) b s k̄ a / t FLOPs forward on the keys a causal query meets, 2.5 times as many backward
+    (FlashAttention-2, arXiv:2307.08691, section 4.1: five products instead of two).
+    Unfused: two batched products over all s² scores, whose scale, mask, softmax and dropout stream 11 bytes a score
+    forward and twice that backward (reading and writing what Korthikanti et al., arXiv:2205.05198, section 4.1, count).
+    """
+    b, s, t = L.microbatch, recipe.sequence / L.context, L.tensor
+    heads = np.maximum(model.heads / t, 1)
+    width = model.head + model.rope_dim + model.value_head
+    if recipe.fused_attention:
+        keys = model.attended(recipe.sequence)
+        flops = 2 * b * s * keys * width * heads
+        moved = 2.0 * b * s * heads * 2 * width
+        return attention_time(machine, flops, moved), attention_time(machine, 2.5 * flops, 3 * moved)
+    scores = b * heads * s * recipe.sequence
+    ones = np.ones_like(s)
+    pairs = b * heads
+    forward = gemm_time(machine, s, recipe.sequence * ones, model.head * ones, batch=pairs, sixteen=True)
+    forward = forward + gemm_time(
+        machine, s, model.value_head * ones, recipe.sequence * ones, batch=pairs, sixteen=True
+    )
+    softmax = stream_time(machine, 11 * scores, kernels=3)
+    return forward + softmax, 2 * (forward + softmax)
+
+
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
+    """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
+
+    Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
+    14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or 6 f / t
+    (gated); backward twice as much.
+
+    Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
+    sequence parallelism) and as often backward.
+
+    Source
+    ------
+    Shoeybi et al., arXiv:1909.08053, section 3; Korthikanti et al., arXiv:2205.05198, sections 4.2.1–4.2.2.
+    """
+    t, b, c = L.tensor, L.microbatch, L.context
+    h, m = float(model.hidden), b * recipe.sequence / c
+    matrices = 2 if model.gated else 1
+    share = model.expert_layers / model.layers  # of the layers have experts
+
+    attention_gemms = _attention_shapes(model, t)
+    dense = [(matrices * model.ffn / t, h * np.ones_like(t)), (h * np.ones_like(t), model.ffn / t)]
+    dense_share = 1 - share + (share if model.residual_ffn else 0)
+    core_forward, core_backward = _core(machine, model, recipe, L)
+
+    def matmuls(*, backward: bool) -> Numbers:
+        total = _products(machine, m, attention_gemms, backward=backward)
+        if dense_share:
+            total = total + dense_share * _products(machine, m, dense, backward=backward)
+        if share:
+            total = total + share * _experts(machine, model, L, m, backward=backward)
+        return total
+
+    replicated = np.where(L.sequence_parallel > 0, t, 1)
+    width = dense_share * model.ffn / t
+    if share:
+        width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
+    activation = m * (6 if model.gated else 4) * width
+    moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
+    # dispatching and combining the tokens of experts permutes them in memory, both ways
+    moved = moved + share * m / t * model.experts_per_token * 8 * h
+    memory = stream_time(machine, moved, kernels=6)
+
+    tp = group(machine, t, np.ones_like(t))
+    volume = 2 * m * h
+    tensor = np.where(L.sequence_parallel > 0, 4 * all_gather(tp, volume), 2 * all_reduce(tp, volume))
+
+    kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
+    if model.attention == "mla":
+        kv = 2 * m * (model.heads / t) * (model.head + model.rope_dim + model.value_head)
+    cp = group(machine, c, t)
+    ring = all_gather(cp, kv * c)  # every rank's keys pass every other once
+    context = np.maximum(ring - core_forward, 0)  # hidden behind the attention of the block at hand
+    context_back = np.maximum(2 * ring - core_backward, 0)
+
+    expert = np.zeros_like(t)
+    if share:
+        ep = group(machine, L.expert, np.ones_like(t))
+        expert = share * 2 * all_to_all(ep, 2 * m / t * model.experts_per_token * h)
+
+    zero = np.zeros_like(t)
+    forward = Pass(matmuls(backward=False), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
+    backward = Pass(
+        matmuls(backward=True), core_backward, 2 * memory, tensor, np.where(c > 1, context_back, zero), expert
+    )
+    full, selective = L.recompute == 2, L.recompute == 1
+    again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
+    redone = Pass(
+        np.where(full, forward.matmul, 0.0),
+        np.where(full, core_forward, again),
+        np.where(full, memory, np.where(selective & model.gated, activation / machine.stream, 0.0)),
+        np.where(full, tensor, 0.0),
+        np.where(full, forward.context, 0.0),
+        np.where(full, expert, 0.0),
+    )
+    return forward, backward, redone
+
+
+def _experts(machine: Machine, model: Transformer, L: Layouts, m: Numbers, *, backward: bool) -> Numbers:
+    """Router, shared and routed experts of one layer; routed experts are grouped products over what a rank holds."""
+    t, h, f = L.tensor, float(model.hidden), float(model.expert_width)
+    matrices = 2 if model.gated else 1
+    ones = np.ones_like(t)
+    held = np.maximum(model.experts / L.expert, 1)
+    tokens = m / t * model.experts_per_token / held  # a rank's tokens for each expert it holds, balanced routing
+    total = np.zeros_like(t)
+    for n, k in ((matrices * f * ones, h * ones), (h * ones, f * ones)):
+        if backward:
+            total = total + gemm_time(machine, tokens, k, n, batch=held) + gemm_time(machine, n, k, tokens, batch=held)
+        else:
+            total = total + gemm_time(machine, tokens, n, k, batch=held)
+    if model.shared_experts:
+        wide = model.shared_experts * f
+        total = total + _products(
+            machine, m, [(matrices * wide / t, h * ones), (h * ones, wide / t)], backward=backward
+        )
+    return total + _products(machine, m / t, [(model.experts * ones, h * ones)], backward=backward)
+
+
+def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
+    """Forward and backward of logits and loss, on the stage that has them.
+
+    The fp32 logits pass through memory about five times (cast, maximum, exponent, sum, gradient): 20 bytes each.
+    """
+    t, m = L.tensor, L.microbatch * recipe.sequence / L.context
+    shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
+    zero = np.zeros_like(t)
+    loss = stream_time(machine, 20 * m * model.vocabulary / t, kernels=5)
+    forward = Pass(_products(machine, m, shapes, backward=False), zero, loss / 2, zero, zero, zero)
+    backward = Pass(_products(machine, m, shapes, backward=True), zero, loss / 2, zero, zero, zero)
+    return forward, backward

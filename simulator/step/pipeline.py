@@ -1,0 +1,46 @@
+"""What a pipeline adds to its slowest stage: the bubble, by schedule, and the transfers between stages."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.step.collectives import send
+from simulator.step.layout import Layouts
+from simulator.step.machine import Machine
+from simulator.step.roofline import Numbers
+
+__all__ = ["bubble", "microbatches", "stages", "transfers"]
+
+
+def microbatches(batch: int, L: Layouts) -> Numbers:
+    """Microbatches each replica computes in one step; the last may be short, and costs as much."""
+    return np.ceil(batch / (L.data * L.microbatch))
+
+
+def stages(layers: int, L: Layouts) -> tuple[Numbers, Numbers]:
+    """Layers on a full stage and on the last one, which gets fewer when they do not divide."""
+    full = np.ceil(layers / L.pipeline)
+    return full, np.maximum(layers - (L.pipeline - 1) * full, 0)
+
+
+def bubble(slowest: Numbers, L: Layouts) -> Numbers:
+    """Idle time of 1F1B, interleaved by v: (p − 1) / v · t_stage. [s]
+
+    ``slowest`` is one microbatch through a stage, forward and backward.
+
+    Source
+    ------
+    Narayanan et al., SC21, arXiv:2104.04473, section 2.2.
+    """
+    return (L.pipeline - 1) / L.interleave * slowest
+
+
+def transfers(machine: Machine, hidden: int, sequence: int, count: Numbers, L: Layouts) -> Numbers:
+    """Activations and gradients between neighbouring stages, 2 b s h / t bytes each way and chunk. [s]
+
+    Every rank of a tensor group sends its own part (scatter/gather, arXiv:2104.04473, section 4.1).  Not overlapped:
+    1F1B waits for its neighbour's tensor.
+    """
+    tokens = L.microbatch * sequence / L.context
+    each = send(machine, 2 * tokens * hidden / L.tensor, L.tensor * L.context * L.data)
+    return np.where(L.pipeline > 1, 2 * L.interleave * (count + L.pipeline - 1) * each, 0.0)

@@ -1,0 +1,61 @@
+"""Time of one operator from its shape: arithmetic against memory, with what tiles, waves and launches cost."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.step.machine import Machine
+
+__all__ = ["Numbers", "attention_time", "gemm_time", "stream_time"]
+
+Numbers = NDArray[np.float64]
+
+
+def gemm_time(
+    machine: Machine, m: Numbers, n: Numbers, k: Numbers, *, batch: Numbers | float = 1.0, sixteen: bool = False
+) -> Numbers:
+    """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel, 16-bit operands.
+
+        t = t0 + (t_c⁴ + t_m⁴)^¼
+        t_c = 2 ⌈m⌉ ⌈n⌉ k / (P e) · (1 + k½ / k) · (1 + w (waves − 1))
+        t_m = 2 (mk + nk + mn) / (BW e_b)
+        waves = ⌈tiles / SM⌉ SM / tiles
+
+    ⌈·⌉ rounds up to the tile.  P is the dense peak, SM the multiprocessors; t0, e, e_b, k½, w are fitted per family
+    (:class:`simulator.hardware.Efficiency`).  The corner of the roofline is smooth because a real kernel overlaps its
+    loads with its arithmetic only in part.
+
+    Parameters
+    ----------
+    sixteen
+        Run at the 16-bit peak although the job's matrix products use a narrower format.
+
+    Source
+    ------
+    Functional form ours; tile and wave quantisation after NVIDIA, "Matrix Multiplication Background User's Guide".
+    """
+    tile = machine.tile
+    rows, columns = np.ceil(m / tile), np.ceil(n / tile)
+    tiles = batch * rows * columns
+    waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
+    rate = machine.peak16 * machine.gemm if sixteen else machine.peak * machine.gemm
+    compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
+    memory = 2 * batch * (m * k + n * k + m * n) / machine.stream
+    corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25
+    return corner
+
+
+def stream_time(machine: Machine, bytes_moved: Numbers | float, kernels: float = 1.0) -> Numbers:
+    """Seconds of operators that only move ``bytes_moved`` through memory, in ``kernels`` launches."""
+    return np.asarray(bytes_moved / machine.stream + kernels * machine.launch)
+
+
+def attention_time(machine: Machine, flops: Numbers, bytes_moved: Numbers) -> Numbers:
+    """Seconds of a fused attention kernel of ``flops`` (masked half left out), reading and writing ``bytes_moved``.
+
+    Source
+    ------
+    Dao, "FlashAttention-2", arXiv:2307.08691, section 4: a steady share of the peak beyond short sequences.
+    """
+    return machine.launch + np.maximum(flops / (machine.peak16 * machine.attention), bytes_moved / machine.stream)

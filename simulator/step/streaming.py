@@ -1,0 +1,111 @@
+"""Machines whose weights live outside: wafers fed by a weight store, and tiles fed through their edge.
+
+Activations stay in on-chip memory; weights stream in layer by layer, twice for each microbatch (forward and backward),
+and gradients stream out once.  There is no tensor parallelism across wafers: systems are data-parallel.  Tiles of a
+mesh form groups that hold one replica's activations together and share its arithmetic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.step.collectives import all_gather, all_reduce, group
+from simulator.step.layout import Layouts
+from simulator.step.machine import Machine
+from simulator.step.memory import Footprint
+from simulator.step.pipeline import microbatches
+from simulator.step.timing import Evaluation
+from simulator.workload import Recipe, Transformer
+from simulator.workload.precision import PRECISIONS
+
+__all__ = ["evaluate", "hiding_batch"]
+
+_BUFFERS = 0.1  # of the on-chip memory: programs, and weights and gradients on their way through
+
+
+def hiding_batch(machine: Machine, model: Transformer, recipe: Recipe, *, tiles: int = 1) -> float:
+    """Sequences in a microbatch from which arithmetic hides the weights. [sequences]
+
+        2 N w / B_edge = F s b / (tiles · P e)    solved for b
+
+    with N weights of w bytes, F FLOPs a token: independent of the model's size as long as F ∝ N.
+    """
+    stream = 2 * model.parameters * PRECISIONS[recipe.precision].weight_bytes / (tiles * machine.edge_bandwidth)
+    each = recipe.sequence * model.flops_per_token(recipe.sequence) / (tiles * machine.peak * machine.gemm)
+    return stream / each
+
+
+def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
+    """Step time and memory of each layout; ``tensor`` counts the tiles of a group, 1 on a wafer.
+
+        T = m · max(arithmetic, 2 N w / (tiles · B_edge)) + N g / (tiles · B_edge) + update
+
+    with m microbatches a group computes, and the last microbatch's gradients (g bytes each) streaming out after it.
+    Groups of a wafer cluster are reduced by the tree on the way out; groups of tiles by an all-reduce over the mesh.
+
+    Source
+    ------
+    Execution after Cerebras' published description of weight streaming (weights in MemoryX, reduction in SwarmX, no
+    activations off the wafer); edge rates are the catalogue's.  Scaling beyond two systems has no public measurement.
+    """
+    formats = PRECISIONS[recipe.precision]
+    tiles, count = L.tensor, microbatches(recipe.batch, L)
+    accelerators = tiles * L.data
+    flops = recipe.tokens * model.flops_per_token(recipe.sequence)
+    ideal = flops / (accelerators * machine.peak)
+    worked = L.microbatch * L.data * count * recipe.sequence / recipe.tokens  # the last microbatch may be short
+    arithmetic = ideal * worked / machine.gemm
+    again = np.where(L.recompute == 2, arithmetic / 3, 0.0)
+    weights = 2 * model.parameters * formats.weight_bytes / (tiles * machine.edge_bandwidth)
+    streaming = count * (weights + machine.latency * model.layers * 2)
+    exposed = np.maximum(streaming - arithmetic - again, 0)
+    who = group(machine, tiles, np.ones_like(tiles))
+    tokens = L.microbatch * recipe.sequence
+    exchanged = count * model.layers * 8 * all_gather(who, 2 * tokens * model.hidden)
+    gradients = model.parameters * formats.gradient_bytes
+    out = gradients / (tiles * machine.edge_bandwidth)
+    replicas = group(machine, L.data, tiles)
+    reduced = np.zeros_like(out) if machine.execution == "wafer" else all_reduce(replicas, gradients / tiles)
+    parts = {
+        "model arithmetic at peak": ideal,
+        "arithmetic below peak": arithmetic - ideal,
+        "recomputation": again,
+        "weight streaming": exposed,
+        "tensor parallel": exchanged,
+        "data parallel": out + reduced,
+    }
+    return Evaluation(
+        layouts=L,
+        parts=parts,
+        memory=_footprint(machine, model, recipe, L),
+        tokens=recipe.tokens,
+        model_flops=flops,
+        peak=accelerators * machine.peak,
+    )
+
+
+def _footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Footprint:
+    """On-chip memory: the activations of one microbatch, spread over the group; weights pass through and do not stay.
+
+    Weights, gradients and optimizer live outside and have to fit there; what does not is charged on chip, where it
+    cannot fit either.
+    """
+    formats = PRECISIONS[recipe.precision]
+    tokens = L.microbatch * recipe.sequence / L.tensor
+    per_layer = 8 * model.hidden + 4 * model.heads * model.head + 4 * model.key_value_heads * model.head
+    width = model.experts_per_token * model.expert_width if model.experts else model.ffn
+    per_layer += (6 if model.gated else 4) * width
+    kept = np.where(L.recompute == 2, 2.0 * model.hidden, per_layer)
+    state = formats.weight_bytes + formats.gradient_bytes + formats.optimizer_bytes
+    # a wafer cluster shares one store; every tile brings its own edge memory
+    outside = machine.edge_memory * (1 if machine.execution == "wafer" else L.tensor * L.data)
+    zero = np.zeros_like(tokens)
+    overflow = zero + np.maximum(model.parameters * state - outside, 0)
+    return Footprint(
+        weights=zero,
+        gradients=zero,
+        optimizer=overflow,
+        activations=tokens * (kept * model.layers + np.where(L.recompute == 2, per_layer, 0)),
+        buffers=zero + _BUFFERS * machine.memory,
+        capacity=machine.memory,
+    )

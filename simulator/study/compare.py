@@ -1,0 +1,60 @@
+"""Several scenarios side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from simulator.engine import simulate
+from simulator.errors import PlanError
+from simulator.plan import plan
+from simulator.results.columns import names
+from simulator.results.summary import Summary, summarise
+from simulator.scenario import Scenario
+from simulator.units import DAY, HOUR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["compare"]
+
+
+def compare(scenarios: Sequence[Scenario], *, seed: int | None = None) -> pd.DataFrame:
+    """One run of each scenario, one row each.
+
+    A machine on which the job cannot run is an answer too: its row says why under ``problem``.
+    """
+    import pandas as pd
+
+    labels = _labels([scenario.name for scenario in scenarios])
+    rows = [{"scenario": label, **_row(scenario, seed)} for label, scenario in zip(labels, scenarios, strict=True)]
+    return pd.DataFrame(rows, columns=names("comparison"))
+
+
+def _labels(called: Sequence[str]) -> list[str]:
+    """Names, numbered where two scenarios share one."""
+    before = [called[:at].count(name) for at, name in enumerate(called)]
+    return [f"{name} ({n + 1})" if called.count(name) > 1 else name for n, name in zip(before, called, strict=True)]
+
+
+def _row(scenario: Scenario, seed: int | None) -> dict[str, Any]:
+    try:
+        planned = plan(scenario)
+    except PlanError as impossible:
+        return {"finished": False, "problem": str(impossible)}
+    log = simulate(planned, seed=planned.seed if seed is None else seed)
+    summary = summarise(planned, log)
+    return {
+        "accelerators": sum(job.rungs[0].accelerators for job in planned.jobs),
+        "finished": summary.finished,
+        "finish_date": summary.projected_finish_date,
+        "time_to_train_d": _over(summary.projected_time_to_train_s, DAY),
+        "mtti_h": _over(summary.mtti_s, HOUR),
+        **{name: getattr(summary, name) for name in names("comparison") if name in Summary.__dataclass_fields__
+           and name not in ("finished", "finish_date")},
+        "problem": "",
+    }  # fmt: skip
+
+
+def _over(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
