@@ -123,9 +123,11 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
+    from simulator.report.folder import check_writable
     from simulator.report.text import answer
     from simulator.run import run as run_scenario
 
+    check_writable(out or Path("runs"))
     with _Progress(replicas, shown=not quiet) as progress:
         result = run_scenario(asked, changes=changes or (), seed=seed, replicas=replicas, out=out, progress=progress)
     folder = out or Path("runs") / result.folder_name
@@ -229,7 +231,11 @@ def compare(
         raise ScenarioError(faults)
     frame = run_all(scenarios, seed=seed)
     write(out / "compare.csv", partial(frame.to_csv, index=False, lineterminator="\n"))
-    write(out / "compare.png", partial(figures.save, figures.compare(frame[frame["problem"] == ""])))
+    possible = frame[frame["problem"] == ""]
+    files = [out / "compare.csv"]
+    if len(possible):
+        files.append(out / "compare.png")
+        write(files[-1], partial(figures.save, figures.compare(possible)))
     if as_json:
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
         _print_json({"scenarios": rows, "folder": str(out)})
@@ -237,14 +243,16 @@ def compare(
         typer.echo(listing.markdown(frame), nl=False)
     else:
         _print(listing.comparison(frame))
-        typer.echo(f"\nfiles: {out}/compare.csv, {out}/compare.png")
-    if (frame["problem"] != "").any():
+        typer.echo(f"\nfiles: {', '.join(map(str, files))}")
+    if len(possible) < len(frame):
+        typer.echo(f"{len(frame) - len(possible)} of {len(frame)} scenarios cannot be planned", err=True)
         raise typer.Exit(MISTAKE)
 
 
 @app.command()
 def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario files or names.")]) -> None:
     """Validate scenarios without running them; reports every mistake in all of them."""
+    from simulator.errors import ScenarioError
     from simulator.plan import plan as make_plan
     from simulator.scenario import read
 
@@ -252,9 +260,12 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
     for file in files:
         try:
             make_plan(read(file))
-        except SimulatorError as mistake:
+        except ScenarioError as mistake:  # names file and line itself
             wrong = True
             typer.echo(str(mistake), err=True)
+        except SimulatorError as mistake:
+            wrong = True
+            typer.echo(f"{file}: {mistake}", err=True)
         else:
             typer.echo(f"{file}: valid")
     if wrong:

@@ -119,6 +119,8 @@ class RunResult:
         if len(self.ensemble) > 1:
             frames |= {"replicates": self.ensemble.frame(), "spread": spread(self.curves)}
         began = time.perf_counter()
+        check_writable(folder)
+        (folder / "run.json").unlink(missing_ok=True)  # it would vouch for files that are about to change
         write(folder / "summary.json", lambda path: path.write_text(as_json(self.to_dict()), encoding="utf-8"))
         for name, frame in frames.items():
             write(folder / f"{name}.csv", partial(frame.to_csv, index=False, lineterminator="\n"))

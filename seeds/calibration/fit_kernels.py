@@ -16,15 +16,19 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from simulator.hardware import Accelerator, Efficiency
 from simulator.step.collectives import all_gather, group
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time
+
+Rows = NDArray[np.intp]
 
 SETS = {  # file set → accelerator of the catalogue
     "a100_sxm": "A100-SXM-80GB",
@@ -38,8 +42,8 @@ SETS = {  # file set → accelerator of the catalogue
 LARGE = 16e9  # FLOP; where training spends its time, hence fitted with more weight
 NARROW = 128e9  # FLOP; below it 8-bit kernels pay for something else, scaling factors perhaps, and gain little
 WEIGHT = 4.0
-SHAPES = 4000  # a fit uses no more shapes a GPU than this; the parameters move by less than their own spread
-PARAMETERS = ("launch", "gemm", "memory", "wave", "half_depth")
+SHAPES = 4000  # a fit uses no more shapes a GPU than this
+# launch, gemm, memory, wave, half_depth
 START = (4e-6, 0.75, 0.8, 0.1, 100.0)
 LOWER = (5e-7, 0.2, 0.2, 0.0, 0.0)
 UPPER = (5e-5, 1.0, 1.0, 1.0, 2000.0)
@@ -60,14 +64,18 @@ class Shapes:
         """Arithmetic of each."""
         return 2 * self.m * self.n * self.k
 
-    def take(self, rows: Numbers) -> Shapes:
+    def predicted(self, machine: Machine) -> Numbers:
+        """What the step model says of them. [s]"""
+        return gemm_time(machine, self.m, self.n, self.k)
+
+    def take(self, rows: Rows) -> Shapes:
         """Some of the shapes."""
         return Shapes(self.m[rows], self.n[rows], self.k[rows], self.time[rows])
 
 
 def kernel_machine(accelerator: Accelerator, family: Efficiency, number_format: str) -> Machine:
     """The accelerator alone.  Kernel times depend on no network, so whatever else a machine has stays zero."""
-    known = {
+    known: dict[str, Any] = {
         "peak": accelerator.peak[number_format],
         "peak16": accelerator.peak["bf16"],
         "tile": family.tile,
@@ -83,7 +91,7 @@ def with_parameters(machine: Machine, accelerator: Accelerator, values: Numbers)
     return replace(machine, launch=launch, gemm=gemm, stream=stream, wave=wave, half_depth=half_depth)
 
 
-def halves(rows: int) -> tuple[Numbers, Numbers]:
+def halves(rows: int) -> tuple[Rows, Rows]:
     """Rows to fit and rows to score, the same on every run."""
     order = np.random.default_rng(0).permutation(rows)
     return order[: rows // 2], order[rows // 2 :]
@@ -108,7 +116,8 @@ def error(predicted: Numbers, measured: Numbers) -> tuple[float, float]:
 def fit(residuals: Callable[[Numbers], Numbers], start: tuple[float, ...], lower: tuple[float, ...],
         upper: tuple[float, ...], scale: tuple[float, ...]) -> Numbers:  # fmt: skip
     """Least squares of log ratios; beyond 10 % they count linearly, so that odd kernels do not steer the fit."""
-    return least_squares(residuals, start, bounds=(lower, upper), x_scale=scale, loss="soft_l1", f_scale=0.1).x
+    found = least_squares(residuals, start, bounds=(lower, upper), x_scale=scale, loss="soft_l1", f_scale=0.1)
+    return np.asarray(found.x)
 
 
 def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
@@ -117,7 +126,7 @@ def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
     def residuals(values: Numbers) -> Numbers:
         return np.concatenate([
             np.sqrt(np.where(shapes.flops > LARGE, WEIGHT, 1.0))
-            * np.log(gemm_time(with_parameters(machine, accelerator, values), shapes.m, shapes.n, shapes.k) / shapes.time)
+            * np.log(shapes.predicted(with_parameters(machine, accelerator, values)) / shapes.time)
             for machine, accelerator, shapes in sets
         ])  # fmt: skip
 
@@ -133,10 +142,10 @@ def narrow_share(machine: Machine, shapes: Shapes, narrow_peak: float) -> tuple[
         return replace(machine, peak=narrow_peak, gemm=machine.gemm * share)
 
     def residuals(share: Numbers) -> Numbers:
-        return np.log(gemm_time(scaled(float(share[0])), here.m, here.n, here.k) / here.time)
+        return np.log(here.predicted(scaled(float(share[0]))) / here.time)
 
     share = float(fit(residuals, (0.8,), (0.1,), (1.5,), (0.1,))[0])
-    return share, error(gemm_time(scaled(share), rest.m, rest.n, rest.k), rest.time)
+    return share, error(rest.predicted(scaled(share)), rest.time)
 
 
 def attention_share(folder: Path, gpu: str, machine: Machine, width: int = 128) -> tuple[float, tuple[float, float]]:
@@ -159,9 +168,10 @@ def attention_share(folder: Path, gpu: str, machine: Machine, width: int = 128) 
 
 
 def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: float) -> tuple[float, dict[int, float]]:
-    """Best share of the scale-up rate an all-gather or reduce-scatter reaches; signed error of the model by size [MiB].
+    """Best share of the scale-up rate an all-gather or reduce-scatter reaches; the model's signed error by size [MiB].
 
-    ``message_size`` counts elements of the whole gathered buffer: only then do A100s stay below the rate of their links.
+    ``message_size`` counts elements of the whole gathered buffer: were it the part of one member, A100s would
+    exceed their links fivefold.
     """
     table = pd.read_parquet(folder / f"{gpu}__nccl_perf.parquet")
     table = table[(table.num_gpus == table.num_gpus.max()) & table.op_name.isin(["all_gather", "reduce_scatter"])]
@@ -172,12 +182,18 @@ def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: floa
     if rate is None:
         raise SystemExit(f"{accelerator.name} has no scale-up bandwidth in the catalogue")
     share = float(np.max((members - 1) / members * size / time) / rate)
-    known = {"scaleup": rate * share, "domain": int(members), "launch": launch, "spans": (), "tapers": ()}
+    known: dict[str, Any] = {
+        "scaleup": rate * share,
+        "domain": int(members),
+        "launch": launch,
+        "spans": (),
+        "tapers": (),
+    }
     machine = Machine(**{field.name: known.get(field.name, 0.0) for field in fields(Machine)})
     who = group(machine, np.array([members]), np.array([1.0]))
     predicted = all_gather(who, size)
-    near = {mebi: np.isclose(size, mebi * 2**20) for mebi in (1, 16, 64, 512)}
-    return share, {mebi: float(np.median(predicted[rows] / time[rows] - 1)) for mebi, rows in near.items() if rows.any()}
+    off = predicted / time - 1
+    return share, {mebi: float(np.median(off[np.isclose(size, mebi * 2**20)])) for mebi in (1, 16, 64, 512)}
 
 
 def main() -> None:
@@ -234,15 +250,17 @@ def main() -> None:
     for family, parts in shares.items():
         launch, gemm, memory, wave, half_depth = joint[family]
         narrow, attention, scaleup = np.median(np.array(parts), axis=0)
-        print(f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}\n  wave: {wave:.3f}\n"
-              f"  launch: {launch * 1e6:.1f} µs\n  attention: {attention:.2f}\n  scaleup: {scaleup:.2f}")  # fmt: skip
+        print(
+            f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}\n  wave: {wave:.3f}"
+        )
+        print(f"  launch: {launch * 1e6:.1f} µs\n  attention: {attention:.2f}\n  scaleup: {scaleup:.2f}")
         if not np.isnan(narrow):
             print(f"  narrow_formats: {narrow:.2f}")
 
 
 def _score(label: str, values: Numbers, gpu: str, data: tuple[Machine, Accelerator, Shapes, Shapes]) -> None:
     machine, accelerator, _, rest = data
-    predicted = gemm_time(with_parameters(machine, accelerator, values), rest.m, rest.n, rest.k)
+    predicted = rest.predicted(with_parameters(machine, accelerator, values))
     large = rest.flops > LARGE
     every, big = error(predicted, rest.time), error(predicted[large], rest.time[large])
     launch, gemm, memory, wave, half_depth = values

@@ -94,6 +94,11 @@ class Cluster:
         """Whether the job may stay on this rung."""
         return _fits(rung, self._room[job], self._watts[job])
 
+    def missing(self, job: int) -> int:
+        """Nodes the job has lost and not yet replaced."""
+        rung = self.rungs[job]
+        return sum(rung.nodes) - sum(self.held[job]) if rung is not None else 0
+
     def assign(self, job: int, rung: Rung | None) -> tuple[int, ...]:
         """Give the job a rung's nodes, and back those it no longer needs; how many it took from the idle, by pool."""
         held = self.held[job]

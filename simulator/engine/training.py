@@ -171,8 +171,9 @@ class Training:
 
     def _recover(self, cause: Cause) -> Story[Cause | Order | None]:
         """Find out, replace the node or do without it, restart, read the checkpoint."""
+        lost = self._cluster.missing(self._index)
         taken = self._take_best()
-        spares = sum([max(0, more) for more in taken])
+        spares = min(lost, sum([max(0, more) for more in taken]))
         found_out = cause.detection
         if spares:
             self._tell("spare", f"{spares} to work")

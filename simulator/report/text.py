@@ -30,7 +30,7 @@ from simulator.report.words import (
 from simulator.results.ensemble import Ensemble, Statistic
 from simulator.results.expectations import Verdict
 from simulator.results.projection import Projection
-from simulator.results.summary import Summary
+from simulator.results.summary import JobSummary, Summary
 from simulator.units import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -277,6 +277,14 @@ def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     return made
 
 
+def _jobs(jobs: Sequence[JobSummary]) -> RenderableType:
+    made = table("job", "finishes on", "time to train", "trained", "goodput", "interruptions", right=(2, 3, 4, 5))
+    for job in jobs:
+        done, took = percent(job.tokens / job.tokens_target), duration(job.time_to_train_s)
+        made.add_row(job.name, _day(job.finish_date), took, done, percent(job.goodput), count(job.interruptions))
+    return made
+
+
 def _labelled(pairs: Sequence[tuple[str, str]]) -> Table:
     made = table("", "")
     for label, said in pairs:
@@ -302,6 +310,8 @@ def answer(shown: Answer) -> RenderableType:
         "",
         _labelled(lines),
     ]
+    if len(plan.jobs) > 1:
+        parts += ["", _jobs(shown.summary.jobs[:10])]
     helpful = [lever for lever in shown.levers if lever.days_saved > 0][:4]
     if helpful:
         parts += ["", _levers(helpful)]

@@ -76,7 +76,7 @@ def _three(value: float) -> str:
     """Three significant digits without an exponent."""
     if value == 0:
         return "0"
-    digits = max(0, 2 - math.floor(math.log10(value) + 1e-12))
+    digits = max(0, 2 - math.floor(math.log10(float(f"{value:.3g}")) + 1e-12))
     return f"{value:,.{min(digits, 6)}f}"
 
 

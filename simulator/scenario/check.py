@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulator import catalogue
-from simulator.errors import CatalogueError
+from simulator.errors import CatalogueError, did_you_mean
 from simulator.hardware import Cluster
 from simulator.scenario.document import Path
+from simulator.scenario.schema import Scenario
+from simulator.scenario.shape import inner, is_list, keys
 from simulator.workload import TrainingJob
 
-__all__ = ["calendar_faults", "name_faults", "size_faults"]
+__all__ = ["calendar_faults", "evidence_faults", "name_faults", "size_faults"]
 
 _FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
 
@@ -51,6 +53,19 @@ def _names(data: dict[str, Any]) -> Iterator[tuple[Path, str, str]]:
         path: Path = (section, key) if isinstance(written, dict) else (section,)
         wanted.append((path, shelf, written.get(key) if isinstance(written, dict) else written))
     yield from ((path, shelf, name) for path, shelf, name in wanted if isinstance(name, str))
+
+
+def evidence_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Evidence about something no scenario has; list items may go by any name, since a child may replace the list."""
+    evidence = data.get("evidence")
+    for written in evidence if isinstance(evidence, dict) else ():
+        annotation: Any = Scenario
+        for part in written.split("."):
+            known = keys(annotation)
+            annotation = inner(annotation, 0) if is_list(annotation) else inner(annotation, part)
+            if annotation is None:
+                yield ("evidence", written), f"expected the path of a value; got {part!r}{did_you_mean(part, known)}"
+                break
 
 
 def size_faults(cluster: Cluster, jobs: tuple[TrainingJob, ...]) -> Iterator[tuple[Path, str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from simulator.errors import Fault, ScenarioError
 from simulator.hardware import Cluster
 from simulator.scenario.change import apply
-from simulator.scenario.check import calendar_faults, name_faults, size_faults
-from simulator.scenario.document import Document, merged, parse
+from simulator.scenario.check import calendar_faults, evidence_faults, name_faults, size_faults
+from simulator.scenario.document import Document, Path, merged, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find
 from simulator.scenario.schema import SHORT, Scenario
@@ -47,7 +47,7 @@ def resolve(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> dic
     return data
 
 
-def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
+def _with_parents(path: pathlib.Path, children: tuple[pathlib.Path, ...]) -> Document:
     """The document of ``path`` over that of its parent; ``children`` are the files that led here."""
     document = _load(path)
     if "extends" not in document.data:
@@ -72,7 +72,7 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
     return merged(_with_parents(parent, chain), own, SHORT)
 
 
-def _load(path: Path) -> Document:
+def _load(path: pathlib.Path) -> Document:
     file = str(path)
     try:
         size = path.stat().st_size
@@ -105,9 +105,9 @@ def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     except ValidationError as invalid:
         for path, message in translated(invalid.errors(include_url=False, include_input=False), document.data):
             found.setdefault(path, message)
-    for path, message in name_faults(document.data):
+    for path, message in (*name_faults(document.data), *evidence_faults(document.data)):
         found.setdefault(path, message)
-    for path, message in _between(scenario, document.data, tuple(found)):
+    for path, message in tuple(_between(scenario, document.data, found)):
         found.setdefault(path, message)
     if found or earlier or scenario is None:
         faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
@@ -115,15 +115,11 @@ def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     return scenario
 
 
-def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Sequence[tuple[str | int, ...]]) -> Any:
+def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Faults between sections that are themselves sound, even where others are not."""
     broken = {path[0] for path in faulty if path}
-    if scenario is None:
-        cluster = Cluster.model_validate(data["cluster"]) if not broken & {"cluster"} else None
-        jobs = _JOBS.validate_python(data["jobs"]) if not broken & {"jobs"} else ()
-        start = None
-    else:
-        cluster, jobs, start = scenario.cluster, scenario.jobs, scenario.start
-    yield from calendar_faults(start, cluster)
-    if cluster is not None and "cluster" not in broken:
+    cluster = None if "cluster" in broken else Cluster.model_validate(data["cluster"])
+    jobs = () if "jobs" in broken else _JOBS.validate_python(data["jobs"])
+    yield from calendar_faults(scenario.start if scenario else None, cluster)
+    if cluster is not None:
         yield from size_faults(cluster, jobs)

@@ -197,7 +197,7 @@ def test_bands_hold_the_median_and_end_where_the_runs_end():
     tokens = bands[bands["quantity"] == "tokens"]
     assert tokens["p50"].iloc[-1] == pytest.approx(PLAN.jobs[0].tokens)
     power = bands[bands["quantity"] == "power_MW"]
-    assert power["p50"].max() <= 144 * 0.012 + 6 * 0.004 + 1e-9
+    assert power["p95"].max() <= summarise(PLAN, LOG).peak_power_MW + 1e-9
 
 
 def test_expectations_are_judged_on_the_median_and_unfinished_runs_keep_no_total():
@@ -216,12 +216,12 @@ def test_expectations_are_judged_on_the_median_and_unfinished_runs_keep_no_total
     assert mixed["time_to_train"].share == pytest.approx(2 / 3)
 
 
-def test_thirty_thousand_samples_take_a_fraction_of_a_second():
+def test_twenty_thousand_samples_take_a_fraction_of_a_second():
     import time
 
     planned = replace(PLAN, horizon=4000 * DAY, jobs=(replace(PLAN.jobs[0], tokens=8e13),))
     log = simulate(planned)
-    assert len(log.samples) > 20_000
+    assert len(log.samples) > 15_000
     began = time.process_time()
     timeline.timeline(planned, log)
     summarise(planned, log)

@@ -79,6 +79,8 @@ def written(tmp_path):
         ("cost: \"< 400 MUSD\"", "cost: < 400 MW", "expect.cost", "not convertible to USD"),
         ("cost: \"< 400 MUSD\"", "cots: < 400 MUSD", "expect.cots", "unknown key; did you mean 'cost'?"),
         ("claim llama-405b-tokens", "said so", "evidence.jobs.pretrain.tokens", "expected 'source KEY, KEY'"),
+        ("  horizon: \"choice", "  horizn: \"choice", "evidence.horizn", "got 'horizn'; did you mean 'horizon'?"),
+        ("  jobs.pretrain.tokens:", "  jobs.pretrain.tokenz:", "evidence.jobs.pretrain.tokenz", "did you mean"),
         ("interval: 30 min", "interval: often", "checkpoint.interval", "time or one of optimal, young, daly"),
     ],
 )  # fmt: skip
