@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.errors import PlanError
 from simulator.plan.build import plan as build
-from simulator.plan.ladder import phases
+from simulator.plan.ladder import Nodes, offered, phases
 from simulator.plan.model import JobPlan, Plan
 from simulator.plan.outlook import Outlook, outlook, rung_at
 from simulator.scenario import Scenario
@@ -80,7 +80,7 @@ def _twice_the_batch(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"jobs": jobs})
 
 
-def _sizes_used(plan: Plan, job: JobPlan) -> list[tuple[int, ...]]:
+def _sizes_used(plan: Plan, job: JobPlan) -> list[Nodes]:
     """Node counts of the rungs on which the job would be, phase by phase."""
     times = phases(plan.pools, plan.power, plan.horizon)
     return list(dict.fromkeys(rung.nodes for time in times if (rung := rung_at(plan, job, time)) is not None))
@@ -107,24 +107,25 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
         if abs(days) > 0.005 * now.finish / DAY or abs(dollars) > 0.005 * now.cost:
             found.append(Lever(name, days, dollars))
 
-    # the sizes the plan really uses; changes that bring no nodes are planned at the same sizes, and only at those
+    # the sizes the plan really uses; a change that brings nodes or power may also use the sizes it makes possible
     same = [_sizes_used(plan, job) for job in plan.jobs]
+    grown = [used + [tuple(math.ceil(1.1 * n) for n in nodes) for nodes in used] for used in same]
+    times = phases(plan.pools, plan.power, plan.horizon)
+    everything = list(dict.fromkeys(tuple(offered(pool, time) for pool in plan.pools) for time in times))
+    powered = [used + everything for used in same]
 
-    def replanned(changed: Scenario, **options: Any) -> Callable[[], Outlook]:
-        return lambda: outlook(build(changed, degraded=False, sizes_of=same, **options))
-
-    def resized(changed: Scenario) -> Callable[[], Outlook]:
-        return lambda: outlook(build(changed))
+    def replanned(changed: Scenario, *, sizes_of: list[list[Nodes]] = same, **options: Any) -> Callable[[], Outlook]:
+        return lambda: outlook(build(changed, degraded=False, sizes_of=sizes_of, **options))
 
     consider("no failures at all", lambda: outlook(plan, failures=False))
     consider("half the failures", replanned(_half_the_failures(scenario)))
     consider("restarts in half the time", replanned(_half_the_restart(scenario, plan)))
     if any(len(pool.deliveries) > 1 or pool.deliveries[0].time > 0 for pool in plan.pools):
-        consider("all nodes there on the first day", resized(_earlier(scenario)))
+        consider("all nodes there on the first day", replanned(_earlier(scenario)))
     if plan.power:
         site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}})
-        consider("no limit on power", resized(scenario.model_copy(update={"site": site})))
-    consider("10 % more nodes", resized(_more_nodes(scenario)))
+        consider("no limit on power", replanned(scenario.model_copy(update={"site": site}), sizes_of=powered))
+    consider("10 % more nodes", replanned(_more_nodes(scenario), sizes_of=grown))
     consider("twice the network bandwidth", replanned(scenario, change=_faster(scaleout=2.0, edge_bandwidth=2.0)))
     consider("twice the scale-up bandwidth", replanned(scenario, change=_faster(scaleup=2.0)))
     consider("twice the memory", replanned(scenario, change=_faster(memory=2.0)))

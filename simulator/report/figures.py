@@ -6,6 +6,7 @@ matplotlib's object interface only: no global state, no display, the same bytes 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,25 +202,24 @@ def dashboard(
     frame: pd.DataFrame, *, headline: str, subtitle: str, target: float, spread: pd.DataFrame | None = None
 ) -> Figure:
     """One run on one page: nodes, tokens, power and cost against date, under the answer in words."""
+    above, below = textwrap.wrap(headline, 104), textwrap.wrap(subtitle, 150)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 7), dpi=_DPI, layout="constrained")
+        figure = Figure(figsize=(11, 7), dpi=_DPI)
         FigureCanvasAgg(figure)
-        grid = figure.subplots(2, 2)
+        # Margins in inches by the number of lines: the same look as a layout engine's, in two thirds of its time.
+        top, bottom = 1 - (0.42 + 0.22 * len(above)) / 7, (0.42 + 0.14 * len(below)) / 7
+        grid = figure.subplots(2, 2, gridspec_kw={"top": top, "bottom": bottom, "left": 0.075, "right": 0.985,
+                                                  "hspace": 0.28, "wspace": 0.17})  # fmt: skip
         nodes(grid[0, 0], frame, spread)
         trained(grid[0, 1], frame, target, spread)
         power(grid[1, 0], frame, spread)
         cost(grid[1, 1], frame, spread)
         for axes in grid.flat:
             axes.margins(x=0.01)
-        figure.suptitle(_wrapped(headline, 92), x=0.01, ha="left", fontsize=13, fontweight="bold", parse_math=False)
-        figure.supxlabel(_wrapped(subtitle, 150), x=0.01, ha="left", fontsize=8, color="#444444", parse_math=False)
+        plain: Any = {"ha": "left", "parse_math": False}
+        figure.text(0.012, 0.985, "\n".join(above), va="top", fontsize=13, fontweight="bold", **plain)
+        figure.text(0.012, 0.012, "\n".join(below), va="bottom", fontsize=8, color="#444444", **plain)
     return figure
-
-
-def _wrapped(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))
 
 
 _MEASURES = (

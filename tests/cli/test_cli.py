@@ -327,7 +327,8 @@ def test_an_interrupt_anywhere_exits_130(monkeypatch):
 
 IMPOSSIBLE = (
     f"name: impossible\nextends: {QUICK}\nevidence: {{}}\njobs:\n"
-    "  - {name: llama, model: Llama-2-70B, tokens: 1 Ttoken, batch: 4 Mtoken, layout: {tensor: 1, pipeline: 1, zero: 0}}\n"
+    "  - {name: llama, model: Llama-2-70B, tokens: 1 Ttoken, batch: 4 Mtoken,\n"
+    "     layout: {tensor: 1, pipeline: 1, zero: 0}}\n"
 )
 
 
