@@ -62,6 +62,7 @@ class _Story:
         self.events: list[Event] = []
         self.samples: list[Sample] = []
         self.running, self.interruptions = 0.0, 0
+        self.worked = [0.0] * len(planned.jobs[0].rungs)
 
     def spend(self, seconds: float, activity: Activity) -> None:
         self.intervals.append(Interval(0, self.now, self.now + seconds, activity))
@@ -79,7 +80,7 @@ class _Story:
 
     def log(self, finished: bool) -> Log:
         ended = self.now if finished else None
-        end = JobEnd("pretrain", 0.0, 600.0, ended, self.tokens, self.interruptions, self.running)
+        end = JobEnd("pretrain", 0.0, 600.0, ended, self.tokens, self.interruptions, tuple(self.worked), self.running)
         return Log(self.seed, self.now, tuple(self.intervals), tuple(self.events), tuple(self.samples), (end,))
 
 
@@ -108,6 +109,7 @@ def simulate(planned: Plan, seed: int = 7) -> Log:
         story.sample(now.nodes, broken=1)
         story.spend(useful, Activity.COMPUTE)
         story.running += useful
+        story.worked[job.rungs.index(now)] += useful
         story.tokens = job.tokens if done else story.tokens + useful * now.tokens_per_second
         left = max(planned.horizon - story.now, 0.0)
         if done or not left:

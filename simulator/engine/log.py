@@ -72,6 +72,7 @@ class JobEnd:
     finished: float | None  # None: not within the horizon
     tokens: float  # trained and safe; at the horizon also those since the last save, which nothing has destroyed
     interruptions: int  # unplanned ends of running; setbacks are not counted again
+    worked: tuple[float, ...]  # seconds of work that was not lost, on each rung of the job's ladder
     running: float  # seconds in which the job ran, between interruptions
 
 

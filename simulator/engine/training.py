@@ -53,6 +53,7 @@ class Training:
         self._rung: Rung | None = None  # what it runs on, or ran on last
         self._tokens = 0.0
         self._interruptions, self._running = 0, 0.0
+        self._worked = [0.0] * len(self._job.rungs)  # seconds that were not lost, by rung
         self._started: float | None = None
         self._finished: float | None = None
         self._state = State.BUSY
@@ -106,6 +107,7 @@ class Training:
             finished=self._finished,
             tokens=self._tokens,
             interruptions=self._interruptions,
+            worked=tuple(self._worked),
             running=self._running,
         )
 
@@ -273,5 +275,6 @@ class Training:
         )
         self._record.lay(self._index, self._since, time, parts)
         self._tokens = min(self._tokens + split.work * rate, self._job.tokens)
+        self._worked[self._job.rungs.index(self._held())] += split.work
         self._running += time - self._since
         self._stretch, self._since = None, time

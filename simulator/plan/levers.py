@@ -26,6 +26,7 @@ class Lever:
     name: str
     days_saved: float
     dollars_saved: float
+    bound: bool = False  # the most that could ever be gained there, not something to buy
 
 
 def _faster(**factors: float) -> Callable[[Machine], Machine]:
@@ -87,7 +88,7 @@ def _sizes_used(plan: Plan, job: JobPlan) -> list[Nodes]:
 
 
 def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
-    """Single changes, the one that saves most days first.  Each is planned again; none is a rule of thumb.
+    """Single changes, the one that saves most days first, bounds last.  Each is planned again; none is a rule of thumb.
 
     Expectations in closed form (:func:`simulator.plan.outlook.outlook`), so that a run answers at once.  A change that
     cannot be planned, or changes nothing, is left out.
@@ -95,7 +96,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
     now = outlook(plan)
     found: list[Lever] = []
 
-    def consider(name: str, changed: Callable[[], Outlook]) -> None:
+    def consider(name: str, changed: Callable[[], Outlook], *, bound: bool = False) -> None:
         try:
             then = changed()
         except PlanError:  # e.g. an accelerator without an 8-bit format: the change is not to be had
@@ -105,7 +106,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
         days = (now.finish - then.finish) / DAY
         dollars = now.cost - then.cost
         if abs(days) > 0.005 * now.finish / DAY or abs(dollars) > 0.005 * now.cost:
-            found.append(Lever(name, days, dollars))
+            found.append(Lever(name, days, dollars, bound))
 
     # the sizes the plan really uses; a change that brings nodes or power may also use the sizes it makes possible
     same = [_sizes_used(plan, job) for job in plan.jobs]
@@ -117,7 +118,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
     def replanned(changed: Scenario, *, sizes_of: list[list[Nodes]] = same, **options: Any) -> Callable[[], Outlook]:
         return lambda: outlook(build(changed, degraded=False, sizes_of=sizes_of, **options))
 
-    consider("no failures at all", lambda: outlook(plan, failures=False))
+    consider("no failures at all", lambda: outlook(plan, failures=False), bound=True)
     consider("half the failures", replanned(_half_the_failures(scenario)))
     consider("restarts in half the time", replanned(_half_the_restart(scenario, plan)))
     if any(len(pool.deliveries) > 1 or pool.deliveries[0].time > 0 for pool in plan.pools):
@@ -133,4 +134,4 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
     consider("twice the global batch", replanned(_twice_the_batch(scenario)))
     if any(job.precision != "fp8" for job in scenario.jobs):
         consider("matrix products in fp8", replanned(_with_jobs(scenario, precision="fp8")))
-    return tuple(sorted(found, key=lambda lever: (-lever.days_saved, lever.name)))
+    return tuple(sorted(found, key=lambda lever: (lever.bound, -lever.days_saved, lever.name)))

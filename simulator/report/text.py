@@ -184,7 +184,7 @@ def _key_numbers(shown: Answer) -> RenderableType:
     remarks = {
         "time to train": "" if summary.finished else f"not finished within {duration(summary.wall_time_s)}",
         "tokens per second": "mean while training",
-        "MFU": f"while training; {percent(summary.mfu_planned)} planned at its best size",
+        "MFU": f"while training; {percent(summary.mfu_planned)} planned at the size it ran on",
         "goodput": f"= {percent(summary.availability)} availability × {percent(summary.runtime_goodput)} at run time",
         "MTTI": "running time between interruptions",
     }
@@ -257,11 +257,25 @@ def _layout(rung: Rung) -> str:
     return f"{count(rung.accelerators)} accelerators, {rung.layout}; step {duration(total)}: {', '.join(shown)}"
 
 
+def _held_back_by(shown: Answer) -> str:
+    """The three largest losses between peak and tokens: of the wall time, and of the step in what is left of it."""
+    summary, job = shown.summary, shown.summary.jobs[0]
+    wall = summary.useful_s + sum(summary.lost_s.values())
+    step = shown.plan.jobs[0].rungs[job.rung].step
+    losses = {name: seconds / wall for name, seconds in summary.lost_s.items()} if wall else {}
+    ideal = ("model arithmetic at peak", "masked attention skipped")
+    losses |= {name: summary.goodput * part / step.total for name, part in step.parts if name not in ideal}
+    largest = sorted(losses.items(), key=lambda loss: -loss[1])[:3]
+    return ", ".join(f"{name} {percent(share)}" for name, share in largest) + " of the time"
+
+
 def _levers(levers: Sequence[Lever]) -> RenderableType:
-    made = table("what limits it: one change at a time, each planned anew", "sooner by", "saves", right=(1, 2))
-    for lever in levers:
+    """The changes that help most, and what a perfect machine would gain as their bound."""
+    made = table("what would help: one change at a time, each planned anew", "sooner by", "saves", right=(1, 2))
+    for lever in [lever for lever in levers if not lever.bound][:4] + [lever for lever in levers if lever.bound]:
         sooner = "finishes" if lever.days_saved == inf else duration(lever.days_saved * DAY)
-        made.add_row(lever.name, sooner, "–" if isinf(lever.dollars_saved) else money(lever.dollars_saved))
+        saves = "–" if isinf(lever.dollars_saved) else money(lever.dollars_saved)
+        made.add_row(f"at most, with {lever.name}" if lever.bound else lever.name, sooner, saves)
     return made
 
 
@@ -298,8 +312,12 @@ def answer(shown: Answer) -> RenderableType:
     below = Table.grid(padding=(0, 4, 0, 0))
     below.add_row(_where_time_went(shown), _what_it_cost(shown))
     lines = [("first run stopped by" if _is_many(shown) else "stopped by", _what_stopped_it(shown))]
-    label = "layout" if len(plan.jobs) == 1 else "layout of {}"
-    lines += [(label.format(job.name), _layout(job.rungs[0])) for job in plan.jobs[:3]]
+    label = "ran on" if len(plan.jobs) == 1 else "{} ran on"
+    lines += [
+        (label.format(job.name), _layout(job.rungs[ended.rung]))
+        for job, ended in zip(plan.jobs[:3], shown.summary.jobs, strict=False)
+    ]
+    lines.append(("held back by", _held_back_by(shown)))
     parts: list[RenderableType] = [
         Text(f"{plan.name}: {plan.question}", style="dim"),
         Text(headline(shown), style="bold"),
@@ -312,7 +330,7 @@ def answer(shown: Answer) -> RenderableType:
     ]
     if len(plan.jobs) > 1:
         parts += ["", _jobs(shown.summary.jobs[:10])]
-    helpful = [lever for lever in shown.levers if lever.days_saved > 0][:4]
+    helpful = [lever for lever in shown.levers if lever.days_saved > 0]
     if helpful:
         parts += ["", _levers(helpful)]
     if shown.verdicts:

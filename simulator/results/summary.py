@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -35,6 +35,7 @@ class JobSummary:
     tokens_target: float
     goodput: float
     interruptions: int
+    rung: int  # of the job's ladder, on which it worked longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Summary:
     tokens_target: float
     tokens_per_second: float  # mean while training
     mfu: float  # mean while training
-    mfu_planned: float  # of the first rung, the best size the job can have
+    mfu_planned: float  # of the size at which the first job worked longest
     goodput: float
     availability: float  # share of the wall time in which the job's nodes were there
     runtime_goodput: float  # useful share of that
@@ -91,25 +92,20 @@ class Summary:
         return {**plain, "lost_s": dict(self.lost_s), "cost_rows_usd": dict(self.cost_rows_usd), "jobs": jobs}
 
 
-def _trained(plan: Plan, state: Series) -> tuple[float, float, float]:
-    """Seconds of training at the planned rates, model FLOPs, and what the dense peak could have done in those seconds.
-
-    Tokens gained in a state were trained at the rate of the rung whose nodes were working in it.
-    """
+def _trained(plan: Plan, log: Log) -> tuple[float, float, float]:
+    """Seconds of work that was kept, its model FLOPs, and what the dense peak could have done in those seconds."""
     seconds = flops = possible = 0.0
-    gained = np.diff(state.tokens, axis=0)
-    for number, job in enumerate(plan.jobs):
-        rungs = {tuple(map(float, rung.nodes)): rung for rung in job.rungs}
-        changed = np.flatnonzero(gained[:, number] > 0)
-        sizes, which = np.unique(state.working[changed], axis=0, return_inverse=True)
-        amounts = np.bincount(which.ravel(), weights=gained[changed, number], minlength=len(sizes))
-        for size, amount in zip(sizes.tolist(), amounts.tolist(), strict=True):
-            # With several jobs `working` is their sum and matches no rung of one: the planned size stands in.
-            rung = rungs.get(tuple(size), job.rungs[0])
-            seconds += amount / rung.tokens_per_second
-            flops += amount * rung.step.model_flops / rung.step.tokens
-            possible += amount / rung.tokens_per_second * rung.step.peak
+    for job, end in zip(plan.jobs, log.jobs, strict=True):
+        for rung, worked in zip(job.rungs, end.worked, strict=True):
+            seconds += worked
+            flops += worked * rung.step.model_flops / rung.step.total
+            possible += worked * rung.step.peak
     return seconds, flops, possible
+
+
+def _longest(worked: Sequence[float]) -> int:
+    """Index of the rung on which most work was done; the best one if there was none."""
+    return max(range(len(worked)), key=lambda index: (worked[index], -index))
 
 
 def _date(plan: Plan, seconds: float | None) -> str | None:
@@ -128,6 +124,7 @@ def _job(plan: Plan, log: Log, number: int, useful: float) -> JobSummary:
         tokens_target=job.tokens,
         goodput=useful / wall if wall else 0.0,
         interruptions=end.interruptions,
+        rung=_longest(end.worked),
     )
 
 
@@ -144,7 +141,7 @@ def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
     requested = min((job.first_request for job in log.jobs), default=0.0)
     end = float(state.time[-1])
     tokens = math.fsum(job.tokens for job in jobs)
-    training, flops, possible = _trained(plan, state)
+    training, flops, possible = _trained(plan, log)
     spend, energy = bill_of(plan, state), float(state.energy[-1])
     ends = [projection.remaining for projection in project(plan, log, state)]
     extra = None if None in ends else max((more for more in ends if more is not None), default=0.0)
@@ -164,7 +161,7 @@ def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
         tokens_target=math.fsum(job.tokens for job in plan.jobs),
         tokens_per_second=tokens / training if training else 0.0,
         mfu=mfu,
-        mfu_planned=plan.jobs[0].rungs[0].step.mfu,
+        mfu_planned=plan.jobs[0].rungs[jobs[0].rung].step.mfu,
         goodput=useful / wall if wall else 0.0,
         availability=present / wall if wall else 0.0,
         runtime_goodput=useful / present if present > 0 else 0.0,

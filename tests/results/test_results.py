@@ -137,7 +137,9 @@ def test_unfinished_run_says_how_far_it_got_and_what_it_would_have_needed():
 def test_a_run_that_never_trained_has_no_projection_and_no_division_by_zero():
     planned = replace(PLAN, horizon=10 * DAY)
     idle = simulate(planned)
-    end = replace(idle.jobs[0], started=None, finished=None, tokens=0.0, interruptions=0, running=0.0)
+    end = replace(
+        idle.jobs[0], started=None, finished=None, tokens=0.0, interruptions=0, running=0.0, worked=(0.0, 0.0)
+    )
     samples = tuple(replace(s, working=(0, 0), tokens=(0.0,)) for s in idle.samples)
     waiting = replace(idle.intervals[0], end=idle.end, activity=Activity.WAITING)
     stuck = Log(1, idle.end, (waiting,), (), samples, (end,))

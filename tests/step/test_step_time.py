@@ -1,5 +1,6 @@
 """The whole step: conservation, bounds, monotonicity, and layouts that are refused."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -175,10 +176,7 @@ def test_machines_that_execute_differently_share_no_job(h100):
 @settings(deadline=None, max_examples=25)
 @given(accelerators=st.integers(1, 10**9), batch=st.integers(1, 10**6), sequence=st.sampled_from([1, 128, 8192, 10**6]))
 def test_absurd_sizes_get_an_answer_or_a_reason(h100, accelerators, batch, sequence):
-    try:
+    with suppress(PlanError):  # a refusal is an answer; its words are tested elsewhere
         found = fastest(h100, EXPERTS, Recipe(batch=batch, sequence=sequence), accelerators)
-    except PlanError as reason:
-        assert "DeepSeek-V3" in str(reason)
-    else:
         assert np.isfinite(found.step.total)
         assert found.step.total > 0

@@ -103,7 +103,7 @@ def test_their_median_error_is_below_six_percent():
 
 
 def test_h100_rows_of_the_megatron_readme_and_llama_3_have_a_small_median_error():
-    """Worst are the smallest model (launch-bound) and the sequence of 131,072 (its FLOP convention is not published)."""
+    """Worst: the smallest model (launch-bound) and the sequence of 131,072 (FLOP convention not published)."""
     errors = [abs(error(row)) for row in by_source("Megatron-LM README H100", "Llama Team")]
     assert len(errors) == 11
     assert median(errors) < 0.10
@@ -117,7 +117,7 @@ def test_a_prediction_does_not_see_what_was_measured(row):
 
 
 def test_the_model_beats_a_constant_utilisation_where_layouts_are_bad():
-    """ZeRO-3 on up to 1,536 accelerators: any constant misses by a factor; the median of the other rows is the baseline."""
+    """ZeRO-3 on up to 1,536 accelerators: the other rows' median utilisation, the baseline, misses by a factor."""
     zero3 = [row for row in PAPERS if "ZeRO-3" in row["zero_stage_or_fsdp"]]
     others = [row for row in PAPERS if row not in zero3]
     constant = median(predict(row).model_flops / (predict(row).peak * measured(row, predict(row))) for row in others)
