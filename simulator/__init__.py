@@ -25,6 +25,7 @@ _PUBLIC = {
     "run_scenario": ("simulator.run", "run"),
     "replicate": ("simulator.study.replicate", "replicate"),
     "compare": ("simulator.study.compare", "compare"),
+    "curve": ("simulator.study.curves", "curve"),
     "SimulatorError": ("simulator.errors", "SimulatorError"),
 }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["averaged", "compare", "cost", "dashboard", "nodes", "power", "save", "trained"]
+__all__ = ["averaged", "compare", "cost", "curves", "dashboard", "nodes", "power", "save", "trained"]
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -260,6 +260,34 @@ def compare(frame: pd.DataFrame) -> Figure:
         if not frame["finished"].all():
             note = "hatched: not finished within its horizon; time carried on at the last rate, the rest up to it"
             figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#444444")
+    return figure
+
+
+_CURVES = (("time_to_train_d", "time to train", "days", 1.0), ("cost_usd", "cost", "million USD", 1e-6))
+_LINES = ((BLUE, "-", "o"), (VERMILION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"))
+
+
+def curves(frame: pd.DataFrame) -> Figure:
+    """Time and cost against size, one line a scenario, bands from P5 to P95; both axes logarithmic."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 4.4), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels: Any = figure.subplots(1, len(_CURVES))
+        for axes, (column, title, unit, scale) in zip(panels, _CURVES, strict=True):
+            for number, (name, rows) in enumerate(frame.groupby("scenario", sort=False)):
+                color, dashes, marker = _LINES[number % len(_LINES)]
+                known = rows[rows[column].notna()]
+                size = known["accelerators"].to_numpy(float)
+                low, high = (known[f"{column}_{end}"].to_numpy(float) * scale for end in ("p5", "p95"))
+                axes.fill_between(size, low, high, color=color, alpha=0.2, linewidth=0)
+                middle = known[column].to_numpy(float) * scale
+                axes.plot(size, middle, color=color, linestyle=dashes, marker=marker, markersize=4, label=str(name))
+            axes.set(xscale="log", yscale="log", xlabel="accelerators", ylabel=unit)
+            axes.set_title(title)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            axes.grid(alpha=0.3, linewidth=0.5)
+        panels[0].legend()
     return figure
 
 

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from simulator.plan.ladder import offered
 from simulator.plan.levers import Lever
 from simulator.plan.model import Plan, Rung
 from simulator.report.words import (
@@ -269,6 +270,22 @@ def _held_back_by(shown: Answer) -> str:
     return ", ".join(f"{name} {percent(share)}" for name, share in largest) + " of the time"
 
 
+def _why_not_more(shown: Answer) -> str:
+    """What the largest size that was there half-way through would have made of it, when the job chose a smaller one."""
+    job, ended = shown.plan.jobs[0], shown.summary.jobs[0]
+    used, middle = job.rungs[ended.rung], shown.summary.wall_time_s / 2
+    room = [offered(pool, middle) for pool in shown.plan.pools]
+    there = [rung for rung in job.rungs if all(n <= m for n, m in zip(rung.nodes, room, strict=True))]
+    largest = max(there, key=lambda rung: rung.accelerators, default=used)
+    fewer = 1 - largest.useful_tokens_per_second / used.useful_tokens_per_second
+    if largest.accelerators <= used.accelerators or fewer <= 0:
+        return ""
+    return (
+        f"{count(largest.accelerators)} accelerators would be interrupted every {duration(largest.mtti)} and train "
+        f"{percent(fewer)} fewer tokens a day"
+    )
+
+
 def _levers(levers: Sequence[Lever]) -> RenderableType:
     """The changes that help most, and what a perfect machine would gain as their bound."""
     made = table("what would help: one change at a time, each planned anew", "sooner by", "saves", right=(1, 2))
@@ -318,6 +335,7 @@ def answer(shown: Answer) -> RenderableType:
         for job, ended in zip(plan.jobs[:3], shown.summary.jobs, strict=False)
     ]
     lines.append(("held back by", _held_back_by(shown)))
+    lines += [("why not more", said) for said in [_why_not_more(shown)] if said]
     parts: list[RenderableType] = [
         Text(f"{plan.name}: {plan.question}", style="dim"),
         Text(headline(shown), style="bold"),

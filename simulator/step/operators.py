@@ -92,9 +92,9 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
 def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
     """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
 
-    Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, 14 h with dropout),
-    split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or 6 f / t
-    (gated); backward twice as much.
+    Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
+    14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or
+    6 f / t (gated); backward twice as much.
 
     Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
     sequence parallelism) and as often backward.
