@@ -263,7 +263,7 @@ def compare(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-_CURVES = (("time_to_train_d", "time to train", "days", 1.0), ("cost_usd", "cost", "million USD", 1e-6))
+_CURVES = (("time_to_train", "d", "days", 1.0), ("cost", "usd", "million USD", 1e-6))
 _LINES = ((BLUE, "-", "o"), (VERMILION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"))
 
 
@@ -273,17 +273,17 @@ def curves(frame: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(11, 4.4), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         panels: Any = figure.subplots(1, len(_CURVES))
-        for axes, (column, title, unit, scale) in zip(panels, _CURVES, strict=True):
+        for axes, (measure, unit, words, scale) in zip(panels, _CURVES, strict=True):
             for number, (name, rows) in enumerate(frame.groupby("scenario", sort=False)):
                 color, dashes, marker = _LINES[number % len(_LINES)]
-                known = rows[rows[column].notna()]
+                known = rows[rows[f"{measure}_{unit}"].notna()]
                 size = known["accelerators"].to_numpy(float)
-                low, high = (known[f"{column}_{end}"].to_numpy(float) * scale for end in ("p5", "p95"))
+                low, high = (known[f"{measure}_{end}_{unit}"].to_numpy(float) * scale for end in ("p5", "p95"))
                 axes.fill_between(size, low, high, color=color, alpha=0.2, linewidth=0)
-                middle = known[column].to_numpy(float) * scale
+                middle = known[f"{measure}_{unit}"].to_numpy(float) * scale
                 axes.plot(size, middle, color=color, linestyle=dashes, marker=marker, markersize=4, label=str(name))
-            axes.set(xscale="log", yscale="log", xlabel="accelerators", ylabel=unit)
-            axes.set_title(title)
+            axes.set(xscale="log", yscale="log", xlabel="accelerators", ylabel=words)
+            axes.set_title(measure.replace("_", " "))
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axes.grid(alpha=0.3, linewidth=0.5)

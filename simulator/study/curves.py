@@ -52,11 +52,11 @@ def _row(scenario: Scenario, accelerators: int, replicas: int) -> dict[str, Any]
     days, cost = statistics["projected_time_to_train_s"], statistics["projected_cost_usd"]
     return {
         "time_to_train_d": _over(days.p50, DAY),
-        "time_to_train_d_p5": _over(days.p5, DAY),
-        "time_to_train_d_p95": _over(days.p95, DAY),
+        "time_to_train_p5_d": _over(days.p5, DAY),
+        "time_to_train_p95_d": _over(days.p95, DAY),
         "cost_usd": cost.p50,
-        "cost_usd_p5": cost.p5,
-        "cost_usd_p95": cost.p95,
+        "cost_p5_usd": cost.p5,
+        "cost_p95_usd": cost.p95,
         "goodput": statistics["goodput"].p50,
         "mfu": statistics["mfu"].p50,
         "problem": "",

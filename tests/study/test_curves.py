@@ -25,9 +25,9 @@ def test_more_accelerators_finish_sooner(frame):
 
 def test_the_median_lies_in_its_band(frame):
     known = frame.dropna(subset=["cost_usd"])
-    for column in ("time_to_train_d", "cost_usd"):
-        assert (known[f"{column}_p5"] <= known[column]).all()
-        assert (known[column] <= known[f"{column}_p95"]).all()
+    for measure, unit in (("time_to_train", "d"), ("cost", "usd")):
+        assert (known[f"{measure}_p5_{unit}"] <= known[f"{measure}_{unit}"]).all()
+        assert (known[f"{measure}_{unit}"] <= known[f"{measure}_p95_{unit}"]).all()
 
 
 def test_a_size_on_which_the_model_does_not_fit_says_why(frame):
