@@ -81,7 +81,15 @@ class RunResult:
         stopped = timeline.interruptions(self.plan, self.log)
         where = None if folder is None else str(folder)
         return Answer(
-            self.plan, self.summary, self.ensemble, self.projections, stopped, self.levers, self.verdicts, where
+            self.plan,
+            self.summary,
+            self.ensemble,
+            self.projections,
+            stopped,
+            self.levers,
+            self.verdicts,
+            where,
+            self.scenario.notes,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def rung(nodes: tuple[int, ...], *, tokens_per_second: float, peak: float = 989e
     return Rung(
         nodes=nodes, accelerators=accelerators, tokens_per_second=tokens_per_second,
         useful_tokens_per_second=0.93 * tokens_per_second, power=sum(nodes) * 12e3,
-        interval=1800.0, save=20.0, restart=400.0, load=60.0, mtti=4 * 3600.0,
+        interval=1800.0, save=20.0, restart=400.0, load=60.0, mtti=4 * 3600.0, hiding_batch=None,
         step=StepTime(parts=parts, tokens=tokens, model_flops=flops, peak=accelerators * peak),
         layout=Layout(tensor=8, pipeline=4, data=accelerators // 32),
         memory=Memory(weights=10e9, gradients=8e9, optimizer=12e9, activations=20e9, buffers=5e9, capacity=80e9),

@@ -87,6 +87,7 @@ def plan(
 def _pool(known: Parts, index: int) -> PoolPlan:
     pool, node = known.scenario.cluster.pools[index], known.nodes[index]
     training, idle = node_power(node, known)
+    execution = known.accelerators[index].execution
     counts: dict[float, int] = {}
     for date, count in pool.arrivals.items():  # cumulative; dates before the start all count at the start
         counts[seconds_from(known.scenario.start, date)] = count
@@ -104,7 +105,8 @@ def _pool(known: Parts, index: int) -> PoolPlan:
         spare_share=known.scenario.cluster.spares,
         training_power=training,
         idle_power=idle,
-        failure_weight=node.accelerators / known.fleet.accelerators,
+        # a wafer or a tile fails as a node does, not as one accelerator of eight: host, supplies and links are the same
+        failure_weight=node.accelerators / known.fleet.accelerators if execution == "gpu" else 1.0,
     )
 
 

@@ -10,9 +10,11 @@ from itertools import combinations
 from simulator.errors import PlanError
 from simulator.plan.model import Cause, Delivery, PoolPlan, PowerStep, Rung
 from simulator.plan.parts import Parts
-from simulator.plan.power import cap_at
+from simulator.plan.power import cap_at, power_steps
 from simulator.reliability.checkpoint import expected_goodput, interval_for
 from simulator.step import Answer, Machine, fastest, fastest_of, slowest
+from simulator.step.streaming import hiding_batch
+from simulator.units import DAY, show
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
 from simulator.workload.precision import PRECISIONS
 
@@ -130,7 +132,7 @@ def ladder(
         best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second)
         add(best.nodes, _answer(parts, job, model, best.nodes))
     if not rungs:
-        raise refusal or PlanError(f"job {job.name}: no node ever arrives within the horizon and the power cap")
+        raise refusal or PlanError(f"job {job.name}: {_never(pools, parts)}")
     least = job.minimum or 1
     allowed = [rung for rung in rungs.values() if rung.accelerators >= least]
     if not allowed:
@@ -142,6 +144,20 @@ def ladder(
         if not any(_dispensable(rung, better) for better in kept):
             kept.append(rung)
     return tuple(kept)
+
+
+def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
+    """Why there is no size at all: nothing arrives in time, or the power never suffices for one node."""
+    horizon = parts.scenario.horizon
+    arrivals = [delivery.time for pool in pools for delivery in pool.deliveries if delivery.nodes]
+    if min(arrivals) > horizon:
+        return (
+            f"expected nodes within the horizon of {horizon / DAY:,.0f} d; the first arrive "
+            f"{min(arrivals) / DAY:,.0f} d after the start; a longer horizon or earlier arrivals would help"
+        )
+    node = min(pool.training_power for pool in pools)
+    most = max(step.watts for step in power_steps(parts) if step.time <= horizon)
+    return f"expected power for one node, {show(node, 'W')} at the facility's meter; at most {show(most, 'W')} is there"
 
 
 def _dispensable(rung: Rung, better: Rung) -> bool:
@@ -213,10 +229,16 @@ def _rung(
         restart=restart,
         load=load,
         mtti=mtti,
+        hiding_batch=_hiding_batch(parts, job, model, nodes),
         step=answer.step,
         layout=answer.layout,
         memory=answer.memory,
     )
+
+
+def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> float | None:
+    machine, _ = _machines(parts, job, nodes)
+    return None if machine.execution == "gpu" else hiding_batch(machine, model, job.recipe(model.context))
 
 
 def mean_recovery(causes: Sequence[Cause], *, standby: float) -> float:

@@ -19,7 +19,7 @@ class Outlook:
     """When the last job ends and what it costs; ``finish`` is infinite when that is never."""
 
     finish: float  # [s]
-    tokens_per_second: float  # mean over the running time, of all jobs
+    tokens_per_second: float  # useful ones, mean over the time in which jobs have nodes
     goodput: float  # expected share of the time that is useful, on the rungs used
     energy: float  # at the facility's meter [J]
     bill: Bill

@@ -65,13 +65,16 @@ def _reliability(rung: Rung) -> str:
 def _job(job: JobPlan, ascii_only: bool) -> list[RenderableType]:
     rung = job.rungs[0]
     facts = table("", "")
-    rows = (
+    rows: tuple[tuple[str, str], ...] = (
         ("job", f"{job.name}: {job.model}, {amount(job.parameters, 'parameters')}, {tokens(job.tokens)}"),
         ("layout", f"{count(rung.accelerators)} accelerators on {count(sum(rung.nodes))} nodes: {rung.layout}"),
         ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}"),
         ("failures", _reliability(rung)),
         ("power", f"{amount(rung.power, 'W')} of facility power in training"),
     )
+    if rung.hiding_batch is not None:
+        hidden = f"hidden behind arithmetic from {rung.hiding_batch:.1f} sequences in a microbatch on"
+        rows += (("weights", f"stream in from outside, {hidden}"),)
     for label, said in rows:
         facts.add_row(Text(label, style="dim"), said)
     return [facts, "", _waterfall(rung, ascii_only), "", _memory(rung)]
@@ -87,7 +90,7 @@ def _outlooks(plan: Plan, best: Outlook, expected: Outlook) -> RenderableType:
 
     both = (best, expected)
     row("time to train", *(never if o.finish == inf else days(o.finish) for o in both))
-    row("tokens per second", *(training_rate(o.tokens_per_second * o.goodput) for o in both))
+    row("tokens per second", *(training_rate(o.tokens_per_second) for o in both))
     row("goodput", *(percent(o.goodput) for o in both))
     row("cost", *(never if o.finish == inf else money(o.cost) for o in both))
     row("per million tokens", *(never if o.finish == inf else money(o.cost / asked * MEGA) for o in both))
@@ -121,7 +124,7 @@ def _outlook_dict(outlook: Outlook) -> dict[str, Any]:
     ends = outlook.finish != inf
     return {
         "time_to_train_s": outlook.finish if ends else None,
-        "tokens_per_second": outlook.tokens_per_second * outlook.goodput,
+        "tokens_per_second": outlook.tokens_per_second,
         "goodput": outlook.goodput,
         "energy_MWh": outlook.energy / (MEGA * HOUR) if ends else None,
         "cost_usd": outlook.cost if ends else None,

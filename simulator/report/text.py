@@ -55,6 +55,7 @@ class Answer:
     levers: Sequence[Lever]
     verdicts: Sequence[Verdict]
     folder: str | None
+    notes: str = ""
 
 
 def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
@@ -353,6 +354,8 @@ def answer(shown: Answer) -> RenderableType:
         parts += ["", _levers(helpful)]
     if shown.verdicts:
         parts += ["", _verdicts(shown.verdicts)]
+    if shown.notes:
+        parts += ["", Text(" ".join(shown.notes.split()), style="dim")]
     if shown.folder:
         parts += ["", f"files: {shown.folder}/ (dashboard.png, summary.json, timeline.csv and more)"]
     return Group(*parts)

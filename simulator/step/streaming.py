@@ -38,10 +38,12 @@ def hiding_batch(machine: Machine, model: Transformer, recipe: Recipe, *, tiles:
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
     """Step time and memory of each layout; ``tensor`` counts the tiles of a group, 1 on a wafer.
 
-        T = m · max(arithmetic, 2 N w / (tiles · B_edge)) + N g / (tiles · B_edge) + update
+        T = m · max(arithmetic, N max(2 w, g) / (tiles · B_edge)) + reduction + exchange
 
-    with m microbatches a group computes, and the last microbatch's gradients (g bytes each) streaming out after it.
-    Groups of a wafer cluster are reduced by the tree on the way out; groups of tiles by an all-reduce over the mesh.
+    with m microbatches a group computes.  For each of them the weights (w bytes each) stream in twice and the gradients
+    (g bytes each) stream out once, layer by layer, on links that carry both directions at once; nothing stays inside
+    that could sum them.  Groups of a wafer cluster are reduced by the tree on the way out; groups of tiles by an
+    all-reduce over the mesh, once a step.
 
     Source
     ------
@@ -56,23 +58,22 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     worked = L.microbatch * L.data * count * recipe.sequence / recipe.tokens  # the last microbatch may be short
     arithmetic = ideal * worked / machine.gemm
     again = np.where(L.recompute == 2, arithmetic / 3, 0.0)
-    weights = 2 * model.parameters * formats.weight_bytes / (tiles * machine.edge_bandwidth)
-    streaming = count * (weights + machine.latency * model.layers * 2)
+    traffic = model.parameters * max(2 * formats.weight_bytes, formats.gradient_bytes)
+    streaming = count * (traffic / (tiles * machine.edge_bandwidth) + machine.latency * model.layers * 2)
     exposed = np.maximum(streaming - arithmetic - again, 0)
     who = group(machine, tiles, np.ones_like(tiles))
     tokens = L.microbatch * recipe.sequence
     exchanged = count * model.layers * 8 * all_gather(who, 2 * tokens * model.hidden)
     gradients = model.parameters * formats.gradient_bytes
-    out = gradients / (tiles * machine.edge_bandwidth)
     replicas = group(machine, L.data, tiles)
-    reduced = np.zeros_like(out) if machine.execution == "wafer" else all_reduce(replicas, gradients / tiles)
+    reduced = np.zeros_like(tiles) if machine.execution == "wafer" else all_reduce(replicas, gradients / tiles)
     parts = {
         "model arithmetic at peak": ideal,
         "arithmetic below peak": arithmetic - ideal,
         "recomputation": again,
         "weight streaming": exposed,
         "tensor parallel": exchanged,
-        "data parallel": out + reduced,
+        "data parallel": reduced,
     }
     return Evaluation(
         layouts=L,

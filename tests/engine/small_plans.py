@@ -39,6 +39,7 @@ def rung(
         restart=restart,
         load=load,
         mtti=mtti,
+        hiding_batch=None,
         step=NOT_LOOKED_AT,
         layout=NOT_LOOKED_AT,
         memory=NOT_LOOKED_AT,
