@@ -23,16 +23,25 @@ def stages(layers: int, L: Layouts) -> tuple[Numbers, Numbers]:
     return full, np.maximum(layers - (L.pipeline - 1) * full, 0)
 
 
-def bubble(slowest: Numbers, L: Layouts) -> Numbers:
-    """Idle time of 1F1B, interleaved by v: (p − 1) / v · t_stage. [s]
+def bubble(slowest: Numbers, count: Numbers, L: Layouts) -> Numbers:
+    """Idle time of 1F1B, interleaved by v, with m microbatches. [s]
+
+        [(p − 1) + (v − 1) · (−m mod p)] · t_stage / v
+
+    The first term is the usual one, for a multiple of p microbatches.  Interleaving deals microbatches out in rounds of
+    p; a round that is not full costs as much as a full one.  With fewer microbatches than stages the step is the
+    critical path of one microbatch through all v p chunks with the others close behind, (v p + m − 1) · t_stage / v:
+    however fine the chunks, at most m of p stages work at once.
 
     ``slowest`` is one microbatch through a stage, forward and backward.
 
     Source
     ------
-    Narayanan et al., SC21, arXiv:2104.04473, section 2.2.
+    Narayanan et al., SC21, arXiv:2104.04473, section 2.2, for the first term; the second is the arithmetic of rounds.
     """
-    return (L.pipeline - 1) / L.interleave * slowest
+    p, v = L.pipeline, L.interleave
+    result: Numbers = ((p - 1) + (v - 1) * np.mod(-count, p)) / v * slowest
+    return result
 
 
 def transfers(machine: Machine, hidden: int, sequence: int, count: Numbers, L: Layouts) -> Numbers:

@@ -86,11 +86,14 @@ def candidates(
     t, p, v, c, e, b, k, z, s = np.array(rows, dtype=float).T
     room = np.floor(accelerators / (t * p * c))
     if r.data is None:
-        d = np.clip(room, 1, np.maximum(np.floor(recipe.batch / b), 1))
-        d = np.ceil(recipe.batch / (np.ceil(recipe.batch / (d * b)) * b))
+        # replicas come in numbers whose ranks the experts' groups divide
+        unit = e / np.gcd(e.astype(int), (t * c).astype(int))
+        d = np.minimum(room, np.maximum(np.floor(recipe.batch / b), 1))
+        d = np.floor(d / unit) * unit
+        d = np.ceil(recipe.batch / (np.ceil(recipe.batch / (np.maximum(d, 1) * b)) * b) / unit) * unit
     else:
         d = np.full_like(t, r.data)
-    valid = (d >= 1) & (d <= room) & (e <= t * c * d)
+    valid = (d >= 1) & (d <= room) & (np.mod(t * c * d, e) == 0)
     # ZeRO with one replica is no ZeRO; keep one spelling of it
     valid &= (z == (1 if r.zero is None else r.zero)) | (d * c > 1)
     return Layouts(t, p, v, c, d, e, b, k, z, s).where(valid)
@@ -176,6 +179,9 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
             wrong.append(f"interleave: expected a divisor of the {held} layers of a stage; got {r.interleave}")
         if r.expert and r.expert > 1 and (not model.experts or model.experts % r.expert):
             wrong.append(f"expert: expected a divisor of {model.experts} experts; got {r.expert}")
+    if r.expert and r.data and (r.tensor or 1) * (r.context or 1) * r.data % r.expert:
+        ranks = (r.tensor or 1) * (r.context or 1) * r.data
+        wrong.append(f"expert: expected a divisor of tensor × context × data = {ranks} ranks; got {r.expert}")
     if r.microbatch and r.microbatch > recipe.batch:
         wrong.append(f"microbatch: expected at most the global batch of {recipe.batch} sequences; got {r.microbatch}")
     used = (r.tensor or 1) * (r.pipeline or 1) * (r.context or 1) * (r.data or 1)

@@ -121,7 +121,7 @@ def _data_parallel(
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
     """Step time and memory of each layout on accelerators that hold their weights.
 
-        T = m · t_slowest + (p − 1)/v · t_slowest + transfers + data parallel (exposed) + optimizer
+        T = m · t_slowest + bubble + transfers + data parallel (exposed) + optimizer
 
     with m microbatches and ``t_slowest`` one microbatch through the slowest stage: ⌈l/p⌉ layers, or the layers of the
     last stage with logits and loss.
@@ -161,7 +161,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (slowest - average),
-        "pipeline bubble": bubble(slowest, L),
+        "pipeline bubble": bubble(slowest, count, L),
         "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
         "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
