@@ -5,7 +5,10 @@ Results go to stdout, messages to stderr.  Imports stand inside the commands so 
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,24 +25,51 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 ANSWERED, MISSED, MISTAKE, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
+UNREAD = 141  # as of a process that SIGPIPE ended: whoever read the output, e.g. `head`, has heard enough
 _CODES = (
     "Exit codes: 0 answered · 1 an expectation failed · 2 a mistake in the input · 3 not finished within the horizon "
     "(also when an expectation failed: an unfinished run has not answered) · 130 interrupted."
 )
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Mistakes in the input end with the message alone; a traceback means a bug of ours."""
+    try:
+        yield
+    except SimulatorError as mistake:
+        typer.echo(str(mistake), err=True)
+        raise typer.Exit(MISTAKE) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except OSError as refused:
+        if refused.filename is not None:  # of a file, which `simulator.report.folder` should have told
+            raise
+        _let_go(sys.stdout)
+        if isinstance(refused, BrokenPipeError):
+            raise typer.Exit(UNREAD) from None
+        typer.echo(f"standard output: cannot be written: {refused.strerror or refused}", err=True)
+        raise typer.Exit(MISTAKE) from None
+
+
+def _let_go(stream: Any) -> None:
+    """Turn a stream that refuses its last words to nowhere, or Python complains of them again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 class _Commands(TyperGroup):
-    """Commands whose mistakes in the input end with the message alone; a traceback means a bug of ours."""
+    """The commands; ``--help`` is printed while the context is made."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _told():
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except SimulatorError as mistake:
-            typer.echo(str(mistake), err=True)
-            raise typer.Exit(MISTAKE) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -66,9 +96,19 @@ Changes = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value, e.g. site.pue=1.1; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.", show_default=False)]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for the results, by default one below runs/; one without run.json is incomplete.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the scenario's.", show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but mistakes; files and exit code tell.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but mistakes; --json still prints its document.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -216,7 +256,7 @@ def compare(
 
     from simulator.errors import ScenarioError
     from simulator.report import figures, listing
-    from simulator.report.folder import check_writable, write
+    from simulator.report.folder import check_writable, remove, write
     from simulator.scenario import read
     from simulator.study.compare import compare as run_all
 
@@ -230,6 +270,7 @@ def compare(
     if faults:
         raise ScenarioError(faults)
     frame = run_all(scenarios, seed=seed)
+    remove(out / "compare.png")  # it would show other scenarios than the table, should this end before its own
     write(out / "compare.csv", partial(frame.to_csv, index=False, lineterminator="\n"))
     possible = frame[frame["problem"] == ""]
     files = [out / "compare.csv"]
@@ -274,13 +315,14 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the new scenario; the file is NAME.yaml.")],
+    name: Annotated[str, typer.Argument(help="Name of the new scenario; the file is NAME.yaml, in this folder.")],
     parent: Annotated[str, typer.Option("--from", metavar="SCENARIO", help="What it starts from.")],
 ) -> None:
     """Write a commented scenario file to start from."""
     from simulator.report.folder import write
     from simulator.scenario import starter
 
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     text, path = starter(name, parent), Path(f"{name}.yaml")
     if path.exists():
         raise SimulatorError(f"{path}: exists already; choose another name, or remove it first")

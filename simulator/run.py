@@ -18,7 +18,7 @@ from simulator import scenario as scenarios
 from simulator.engine.log import Log
 from simulator.plan import Lever, levers, plan
 from simulator.plan.model import Plan
-from simulator.report.folder import as_json, check_writable, sha256, write
+from simulator.report.folder import as_json, check_writable, remove, sha256, write
 from simulator.report.text import Answer, headline
 from simulator.results import Ensemble, Summary, timeline
 from simulator.results.expectations import Verdict, judge
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RunResult", "run"]
+
+_OF_REPLICAS = ("replicates", "spread")  # tables that a single run does not have
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ class RunResult:
         return f"{self.plan.name}-{self.plan.scenario[:8]}{seed}{many}"
 
     def write(self, folder: Path) -> None:
-        """Write the results folder, each file whole or not at all; ``run.json``, which vouches for them, last."""
+        """Write the results folder, each file whole or not at all; ``run.json``, which vouches for them, last.
+
+        What an earlier run has left there and this one does not write is removed; other files stay.
+        """
         frames = {
             "timeline": self.timeline,
             "events": timeline.events(self.plan, self.log),
@@ -125,13 +130,16 @@ class RunResult:
             "interruptions": timeline.interruptions(self.plan, self.log),
         }
         if len(self.ensemble) > 1:
-            frames |= {"replicates": self.ensemble.frame(), "spread": spread(self.curves)}
+            frames |= dict(zip(_OF_REPLICAS, (self.ensemble.frame(), spread(self.curves)), strict=True))
         began = time.perf_counter()
         check_writable(folder)
-        (folder / "run.json").unlink(missing_ok=True)  # it would vouch for files that are about to change
+        remove(folder / "run.json")  # it would vouch for files that are about to change
         write(folder / "summary.json", lambda path: path.write_text(as_json(self.to_dict()), encoding="utf-8"))
         for name, frame in frames.items():
             write(folder / f"{name}.csv", partial(frame.to_csv, index=False, lineterminator="\n"))
+        for name in _OF_REPLICAS:
+            if name not in frames:
+                remove(folder / f"{name}.csv")
         self._draw(folder / "dashboard.png", frames.get("spread"))
         self.took["write"] = time.perf_counter() - began
         files = ["summary.json", *(f"{name}.csv" for name in frames), "dashboard.png"]
@@ -191,7 +199,7 @@ def run(
     replicas
         Runs under seeds of their own; the first has ``seed`` itself.
     out
-        Results folder; None: nothing is written.
+        Results folder, complete once it has a ``run.json``; None: nothing is written.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def rung(nodes: tuple[int, ...], *, tokens_per_second: float, peak: float = 989e
     return Rung(
         nodes=nodes, accelerators=accelerators, tokens_per_second=tokens_per_second,
         useful_tokens_per_second=0.93 * tokens_per_second, power=sum(nodes) * 12e3,
-        interval=1800.0, save=20.0, restart=400.0, load=60.0, mtti=4 * 3600.0, hiding_batch=None,
+        interval=1800.0, save=20.0, restart=400.0, load=60.0, mtti=4 * 3600.0, running=0.96, hiding_batch=None,
         step=StepTime(parts=parts, tokens=tokens, model_flops=flops, peak=accelerators * peak),
         layout=Layout(tensor=8, pipeline=4, data=accelerators // 32),
         memory=Memory(weights=10e9, gradients=8e9, optimizer=12e9, activations=20e9, buffers=5e9, capacity=80e9),
@@ -47,7 +47,8 @@ def plan(**changes: object) -> Plan:
         causes=(Cause("gpu", 1e-7, 0.8, 60.0), Cause("network", 4e-8, 0.1, 120.0)),
         repairs=(Repair("reboot", 1.0, DAY),), standby=60.0,
         tariff=Tariff(capital=(2e-3, 2.2e-3), network=(3e-4, 3e-4), facility=(2e-4, 2e-4), people=(1e-4, 1e-4),
-                      rent=(0.0, 0.0), energy=0.06 / 3.6e6),
+                      rent=(0.0, 0.0), energy=0.06 / 3.6e6,
+                      price=(3e5, 3.2e5), life=5 * 365 * DAY),
         carbon=0.4 / 3.6e6, references=("nvidia-h100-datasheet",), scenario="0123456789abcdef",
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.units import Dollars, DollarsPerSecond, Fraction, Seconds
+from simulator.units import DAY, Dollars, DollarsPerSecond, Fraction, Seconds
 
 __all__ = ["Bill", "Money", "Tariff", "bill"]
 
@@ -20,7 +20,9 @@ class Money(BaseModel):
 
     accelerators: Literal["bought", "rented"] = Field(default="bought", description="who owns the machines")
     prices: Literal["low", "mid", "high"] = Field(default="mid", description="where in the published price ranges")
-    depreciation: Seconds | None = Field(default=None, description="life of the machines; default: the catalogue's")
+    depreciation: Seconds | None = Field(
+        default=None, ge=30 * DAY, description="life of the machines; default: the catalogue's"
+    )
     rent: DollarsPerSecond | None = Field(default=None, description="per accelerator; default: the catalogue's")
     node_price: dict[str, Dollars] = Field(
         default={}, description="price of a node by its name, where none is published"
@@ -38,6 +40,8 @@ class Tariff:
     people: tuple[float, ...]
     rent: tuple[float, ...]
     energy: float
+    price: tuple[float, ...]  # of a node with its share of the network, to buy [USD]; zero when rented
+    life: float  # over which that is written off [s]
 
 
 @dataclass(frozen=True, slots=True)

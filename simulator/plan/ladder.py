@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations
 
@@ -11,7 +12,7 @@ from simulator.errors import PlanError
 from simulator.plan.model import Cause, Delivery, PoolPlan, PowerStep, Rung
 from simulator.plan.parts import Parts
 from simulator.plan.power import cap_at, power_steps
-from simulator.reliability.checkpoint import expected_goodput, interval_for
+from simulator.reliability.checkpoint import effective_recovery, expected_goodput, interval_for
 from simulator.step import Answer, Machine, fastest, fastest_of, slowest
 from simulator.step.streaming import hiding_batch
 from simulator.units import DAY, show
@@ -21,6 +22,7 @@ from simulator.workload.precision import PRECISIONS
 __all__ = ["ladder", "sizes"]
 
 Nodes = tuple[int, ...]
+_HOPELESS = 1e-6  # goodput below which no horizon is long enough to matter
 
 
 def phases(pools: Sequence[PoolPlan], steps: Sequence[PowerStep], horizon: float) -> list[float]:
@@ -88,10 +90,11 @@ def _used(nodes: Nodes, pools: Sequence[PoolPlan], answer: Answer) -> Nodes:
 
 
 def _smaller(nodes: Nodes) -> list[Nodes]:
-    """Sizes just below ``nodes`` and ever further: what is left after one, two, four … nodes are gone for repair."""
+    """Sizes just below ``nodes`` and ever further: one, two, four … nodes gone for repair, then halves of the rest."""
     total = sum(nodes)
     lost = [2**i for i in range(total.bit_length()) if 2**i <= total // 2]
-    return [tuple(n - round(gone * n / total) for n in nodes) for gone in lost]
+    halves = [total - total // 2**i for i in range(2, total.bit_length())]
+    return [tuple(n - round(gone * n / total) for n in nodes) for gone in (*lost, *halves)]
 
 
 def ladder(
@@ -115,30 +118,44 @@ def ladder(
             rungs[used] = rung
         return used
 
-    flexible = job.layout == "fastest" or job.layout.data is None
-    for nodes in sorted(wanted, key=lambda n: -sum(n)):
+    def attempt(nodes: Nodes) -> Answer | None:
+        """Search a size; remember why the largest that is impossible is."""
+        nonlocal refusal
         try:
             answer = _answer(parts, job, model, nodes)
+            add(nodes, answer)
         except PlanError as reason:
             refusal = refusal or reason
-            continue
-        used = add(nodes, answer)
-        for fewer in _smaller(used) if degraded and flexible else ():
-            like = _like(parts, job, model, fewer, answer)
+            return None
+        return answer
+
+    def size(nodes: Nodes) -> int:
+        return sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
+
+    least = job.minimum or 1
+    flexible = job.layout == "fastest" or job.layout.data is None
+    enough = [nodes for nodes in sorted(wanted, key=lambda n: -sum(n)) if size(nodes) >= least]
+    if wanted and not enough:
+        most = max(size(nodes) for nodes in wanted)
+        raise PlanError(f"job {job.name}: expected at least {least} accelerators; at most {most} are there with power")
+    for nodes in enough:
+        answer = attempt(nodes)
+        for fewer in _smaller(_used(nodes, pools, answer)) if answer and degraded and flexible else ():
+            like = _like(parts, job, model, fewer, answer) if answer and size(fewer) >= least else None
             if like is not None:
-                add(fewer, like)
+                with suppress(PlanError):  # a size that would never get anywhere is no rung
+                    add(fewer, like)
     if degraded and flexible and rungs:
-        # where a smaller size trains more because it is interrupted less, its own best layout is worth a search
-        best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second)
-        add(best.nodes, _answer(parts, job, model, best.nodes))
+        # where a smaller size trains more because it is interrupted less, its neighbourhood is worth a search
+        best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second).nodes
+        largest = max(enough, key=lambda nodes: all(n >= m for n, m in zip(nodes, best, strict=True)))
+        for factor in (1.0, 0.9, 1.1, 1.25):
+            near = tuple(min(math.ceil(n * factor), max(m, n)) for n, m in zip(best, largest, strict=True))
+            if size(near) >= least:
+                attempt(near)
     if not rungs:
         raise refusal or PlanError(f"job {job.name}: {_never(pools, parts)}")
-    least = job.minimum or 1
-    allowed = [rung for rung in rungs.values() if rung.accelerators >= least]
-    if not allowed:
-        most = max(rung.accelerators for rung in rungs.values())
-        raise PlanError(f"job {job.name}: expected at least {least} accelerators; at most {most} are there with power")
-    ordered = sorted(allowed, key=lambda rung: (-rung.useful_tokens_per_second, sum(rung.nodes)))
+    ordered = sorted(rungs.values(), key=lambda rung: (-rung.useful_tokens_per_second, sum(rung.nodes)))
     kept: list[Rung] = []
     for rung in ordered:
         if not any(_dispensable(rung, better) for better in kept):
@@ -152,7 +169,7 @@ def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
     arrivals = [delivery.time for pool in pools for delivery in pool.deliveries if delivery.nodes]
     if min(arrivals) > horizon:
         return (
-            f"expected nodes within the horizon of {horizon / DAY:,.0f} d; the first arrive "
+            f"expected nodes within the horizon of {horizon / DAY:,.4g} d; the first arrive "
             f"{min(arrivals) / DAY:,.0f} d after the start; a longer horizon or earlier arrivals would help"
         )
     node = min(pool.training_power for pool in pools)
@@ -168,8 +185,8 @@ def _dispensable(rung: Rung, better: Rung) -> bool:
 
 def _machines(parts: Parts, job: TrainingJob, nodes: Nodes) -> tuple[Machine, int]:
     used = [i for i, n in enumerate(nodes) if n]
-    accelerators = sum(nodes[i] * parts.nodes[i].accelerators for i in used)
-    return slowest([parts.machine(i, job) for i in used]), accelerators
+    counts = [nodes[i] * parts.nodes[i].accelerators for i in used]
+    return slowest([parts.machine(i, job) for i in used], counts), sum(counts)
 
 
 def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> Answer:
@@ -187,7 +204,8 @@ def _searched(machine: Machine, model: str, recipe: Recipe, accelerators: int, r
 
 def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answer: Answer) -> Answer | None:
     machine, accelerators = _machines(parts, job, nodes)
-    return fastest_of(machine, model, job.recipe(model.context), accelerators, answer.layout)
+    request = LayoutRequest() if job.layout == "fastest" else job.layout
+    return fastest_of(machine, model, job.recipe(model.context), accelerators, request, like=answer.layout)
 
 
 def _rung(
@@ -216,8 +234,15 @@ def _rung(
     fixed = scenario.failures.restart
     restart = fixed if fixed is not None else parts.fleet.restart_time(accelerators)
     interval = interval_for(scenario.checkpoint.interval, save=save, between=mtti)
-    recovery = mean_recovery(causes, standby=scenario.failures.standby) + restart + load
+    ways = recoveries(causes, standby=scenario.failures.standby, after=restart + load)
+    recovery = effective_recovery(ways, between=mtti)
     goodput = expected_goodput(interval=interval, save=save, between=mtti, restart=recovery, while_restarting=True)
+    if goodput < _HOPELESS:
+        raise PlanError(
+            f"job {job.name} on {answer.layout.accelerators} accelerators is interrupted every {mtti:,.4g} s and would "
+            f"lose {interval + save + recovery:,.4g} s each time (work since the last save, detection, restart, load): "
+            "it never gets anywhere; fewer failures, shorter checkpoint intervals or faster restarts would help"
+        )
     return Rung(
         nodes=nodes,
         accelerators=accelerators,
@@ -229,6 +254,7 @@ def _rung(
         restart=restart,
         load=load,
         mtti=mtti,
+        running=math.exp(-recovery / mtti),
         hiding_batch=_hiding_batch(parts, job, model, nodes),
         step=answer.step,
         layout=answer.layout,
@@ -241,10 +267,12 @@ def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nod
     return None if machine.execution == "gpu" else hiding_batch(machine, model, job.recipe(model.context))
 
 
-def mean_recovery(causes: Sequence[Cause], *, standby: float) -> float:
-    """Mean time from a fault until a restart can begin: detection, and a spare's way in where a node is lost. [s]"""
+def recoveries(causes: Sequence[Cause], *, standby: float, after: float) -> list[tuple[float, float]]:
+    """Share and length of every way back: detection, a spare's way in where a node is lost, then ``after``. [s]"""
     rate = sum(cause.rate for cause in causes)
-    return sum(c.rate * (c.detection + c.node_lost * standby) for c in causes) / rate if rate else 0.0
+    ways = ((c.rate * c.node_lost, c.detection + standby + after) for c in causes)
+    short = ((c.rate * (1 - c.node_lost), c.detection + after) for c in causes)
+    return [(weight / rate, seconds) for weight, seconds in (*ways, *short) if weight > 0]
 
 
 def recipe_of(parts: Parts, index: int) -> Recipe:

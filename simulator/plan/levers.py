@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.errors import PlanError
 from simulator.plan.build import plan as build
-from simulator.plan.ladder import Nodes, offered, phases
+from simulator.plan.ladder import Nodes, installed, offered, phases
 from simulator.plan.model import JobPlan, Plan
 from simulator.plan.outlook import Outlook, outlook, rung_at
 from simulator.scenario import Scenario
@@ -81,6 +81,12 @@ def _twice_the_batch(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"jobs": jobs})
 
 
+def _grown(plan: Plan, time: float) -> Nodes:
+    """Nodes on offer with a tenth more of each pool installed."""
+    more = [math.ceil(1.1 * installed(pool.deliveries, time)) for pool in plan.pools]
+    return tuple(n - math.floor(n * pool.spare_share) for n, pool in zip(more, plan.pools, strict=True))
+
+
 def _sizes_used(plan: Plan, job: JobPlan) -> list[Nodes]:
     """Node counts of the rungs on which the job would be, phase by phase."""
     times = phases(plan.pools, plan.power, plan.horizon)
@@ -101,19 +107,20 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
             then = changed()
         except PlanError:  # e.g. an accelerator without an 8-bit format: the change is not to be had
             return
-        if math.isinf(now.finish) and math.isinf(then.finish):
+        if math.isinf(now.finish) or math.isinf(then.finish):
+            if then.finish < now.finish:  # what never ended would end
+                found.append(Lever(name, math.inf, math.inf, bound))
             return
         days = (now.finish - then.finish) / DAY
         dollars = now.cost - then.cost
         if abs(days) > 0.005 * now.finish / DAY or abs(dollars) > 0.005 * now.cost:
             found.append(Lever(name, days, dollars, bound))
 
-    # the sizes the plan really uses; a change that brings nodes or power may also use the sizes it makes possible
-    same = [_sizes_used(plan, job) for job in plan.jobs]
-    grown = [used + [tuple(math.ceil(1.1 * n) for n in nodes) for nodes in used] for used in same]
+    # The sizes the plan uses, and the largest there are: a change may make those pay that did not before.
     times = phases(plan.pools, plan.power, plan.horizon)
     everything = list(dict.fromkeys(tuple(offered(pool, time) for pool in plan.pools) for time in times))
-    powered = [used + everything for used in same]
+    same = [list(dict.fromkeys(_sizes_used(plan, job) + everything)) for job in plan.jobs]
+    grown = [sizes + [_grown(plan, time) for time in times] for sizes in same]
 
     def replanned(changed: Scenario, *, sizes_of: list[list[Nodes]] = same, **options: Any) -> Callable[[], Outlook]:
         return lambda: outlook(build(changed, degraded=False, sizes_of=sizes_of, **options))
@@ -125,7 +132,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
         consider("all nodes there on the first day", replanned(_earlier(scenario)))
     if plan.power:
         site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}})
-        consider("no limit on power", replanned(scenario.model_copy(update={"site": site}), sizes_of=powered))
+        consider("no limit on power", replanned(scenario.model_copy(update={"site": site})))
     consider("10 % more nodes", replanned(_more_nodes(scenario), sizes_of=grown))
     consider("twice the network bandwidth", replanned(scenario, change=_faster(scaleout=2.0, edge_bandwidth=2.0)))
     consider("twice the scale-up bandwidth", replanned(scenario, change=_faster(scaleup=2.0)))

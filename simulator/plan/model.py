@@ -87,6 +87,7 @@ class Rung:
     restart: float  # schedule, communicators, warm-up
     load: float  # reading the checkpoint back
     mtti: float  # mean running time between interruptions the rates imply
+    running: float  # share of its time that the job computes, saves or computes in vain; the rest it recovers
     hiding_batch: float | None  # sequences in a microbatch that hide streamed weights; None: weights stay in memory
     step: StepTime = field(compare=False)
     layout: Layout = field(compare=False)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.economics import Bill, bill
-from simulator.plan.ladder import installed, offered, phases
+from simulator.plan.ladder import Nodes, installed, offered, phases
 from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.power import cap_at
 from simulator.reliability.checkpoint import expected_goodput
 
 __all__ = ["Outlook", "outlook", "rung_at"]
+
+_SLACK = 1 + 1e-9  # a cap that is met exactly is met
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Outlook:
 
     finish: float  # [s]
     tokens_per_second: float  # useful ones, mean over the time in which jobs have nodes
-    goodput: float  # expected share of the time that is useful, on the rungs used
+    goodput: float  # expected share of that time that is useful
     energy: float  # at the facility's meter [J]
     bill: Bill
 
@@ -30,13 +33,22 @@ class Outlook:
         return self.bill.total
 
 
-def rung_at(plan: Plan, job: JobPlan, time: float, *, failures: bool = True) -> Rung | None:
-    """The best rung the deliveries and the power of ``time`` allow, spares aside; ``None`` if not even the smallest."""
+def rung_at(
+    plan: Plan, job: JobPlan, time: float, *, taken: Nodes = (), drawn: float = 0.0, failures: bool = True
+) -> Rung | None:
+    """The best rung the deliveries and the power of ``time`` allow, spares aside; ``None`` if not even the smallest.
+
+    Parameters
+    ----------
+    taken, drawn
+        Nodes by pool, and watts, that jobs of higher priority hold.
+    """
     room = [offered(pool, time) for pool in plan.pools]
-    watts = cap_at(plan.power, time)
+    left = [there - held for there, held in zip(room, taken or [0] * len(room), strict=True)]
+    watts = (cap_at(plan.power, time) - drawn) * _SLACK
     best = job.rungs if failures else sorted(job.rungs, key=lambda rung: -rung.tokens_per_second)
     for rung in best:
-        if rung.power <= watts and all(n <= m for n, m in zip(rung.nodes, room, strict=True)):
+        if rung.power <= watts and all(n <= m for n, m in zip(rung.nodes, left, strict=True)):
             return rung
     return None
 
@@ -48,59 +60,70 @@ def goodput_of(rung: Rung, *, failures: bool) -> float:
     return expected_goodput(interval=rung.interval, save=rung.save, between=math.inf, restart=0, while_restarting=True)
 
 
+def _held(plan: Plan, left: Sequence[float], time: float, *, failures: bool) -> list[Rung | None]:
+    """The rung of every job that still has work, by priority."""
+    taken, drawn = (0,) * len(plan.pools), 0.0
+    rungs: list[Rung | None] = []
+    for job, tokens in zip(plan.jobs, left, strict=True):
+        rung = rung_at(plan, job, time, taken=taken, drawn=drawn, failures=failures) if tokens > 0 else None
+        if rung is not None:
+            taken, drawn = tuple(a + b for a, b in zip(taken, rung.nodes, strict=True)), drawn + rung.power
+        rungs.append(rung)
+    return rungs
+
+
 def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
-    """Expected finish, cost and energy, job after job on what has arrived and is powered.
+    """Expected finish, cost and energy of all jobs side by side on what has arrived and is powered.
 
     Without ``failures`` the answer is the plan's: nothing breaks, but checkpoints are still taken.  With them, each
-    stretch runs at the goodput of :func:`simulator.reliability.checkpoint.expected_goodput`; waiting for nodes and
-    running degraded are left to the simulation.  Jobs run one after another here, by priority.
+    stretch runs at the goodput of :func:`simulator.reliability.checkpoint.expected_goodput`; waiting for nodes in
+    repair and running degraded are left to the simulation.
     """
-    times = phases(plan.pools, plan.power, math.inf)
+    changes = phases(plan.pools, plan.power, math.inf)
+    left = [job.tokens for job in plan.jobs]
     now = worked = useful = energy = 0.0
-    for job in plan.jobs:
-        left = job.tokens
-        for begin, end in zip(times, [*times[1:], math.inf], strict=True):
-            if left <= 0 or end <= now:
-                continue
-            rung = rung_at(plan, job, begin, failures=failures)
-            since = max(now, begin)
-            if rung is None:
-                energy += _idle(plan, since, min(end, 1e12)) if math.isfinite(end) else 0.0
-                now = end
-                continue
-            goodput = goodput_of(rung, failures=failures)
-            rate = rung.tokens_per_second * goodput
-            until = min(end, since + left / rate)
-            left = 0.0 if until < end else left - rate * (until - since)
-            idle = max(_installed_power(plan, since) - sum(_idle_watts(plan, rung)), 0.0)
-            energy += (until - since) * min(rung.power + idle, max(cap_at(plan.power, begin), rung.power))
-            worked += until - since
-            useful += goodput * (until - since)
-            now = until
-        if left > 0:
+    while any(tokens > 0 for tokens in left):
+        coming = next((time for time in changes if time > now), math.inf)
+        rungs = _held(plan, left, now, failures=failures)
+        rates = [
+            rung.tokens_per_second * goodput_of(rung, failures=failures) if rung is not None else 0.0 for rung in rungs
+        ]
+        done = min((tokens / rate for tokens, rate in zip(left, rates, strict=True) if rate > 0), default=math.inf)
+        span = min(coming - now, done)
+        if math.isinf(span):
             now = math.inf
-    stood = [
-        sum(d.nodes * max(min(now, 100 * plan.horizon) - d.time, 0.0) for d in pool.deliveries) for pool in plan.pools
-    ]
+            break
+        left = [
+            0.0 if rate > 0 and tokens / rate <= span else tokens - rate * span
+            for tokens, rate in zip(left, rates, strict=True)
+        ]
+        energy += span * _power(plan, rungs, now, failures=failures)
+        worked += span * sum(rung is not None for rung in rungs)
+        useful += span * sum(goodput_of(rung, failures=failures) for rung in rungs if rung is not None)
+        now += span
+    end = min(now, 100 * plan.horizon)  # what stands for ever is not billed for ever
+    stood = [sum(d.nodes * max(end - d.time, 0.0) for d in pool.deliveries) for pool in plan.pools]
+    finished = worked > 0 and math.isfinite(now)
     return Outlook(
         finish=now,
-        tokens_per_second=sum(job.tokens for job in plan.jobs) / worked if worked and math.isfinite(now) else 0.0,
+        tokens_per_second=sum(job.tokens for job in plan.jobs) / worked if finished else 0.0,
         goodput=useful / worked if worked else 0.0,
         energy=energy,
         bill=bill(plan.tariff, stood, energy),
     )
 
 
-def _installed_power(plan: Plan, time: float) -> float:
-    """Idle power of everything installed. [W]"""
-    return sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
+def _power(plan: Plan, rungs: Sequence[Rung | None], time: float, *, failures: bool) -> float:
+    """Mean facility power: training power while jobs run, idle power while they recover and for all other nodes. [W]
 
-
-def _idle_watts(plan: Plan, rung: Rung) -> list[float]:
-    """Idle power of a rung's nodes, which they do not draw while they train. [W]"""
-    return [n * pool.idle_power for n, pool in zip(rung.nodes, plan.pools, strict=True)]
-
-
-def _idle(plan: Plan, begin: float, end: float) -> float:
-    """Energy of waiting with everything idle, within the cap. [J]"""
-    return (end - begin) * min(_installed_power(plan, begin), cap_at(plan.power, begin))
+    What the cap leaves no power for is switched off.
+    """
+    idle = [pool.idle_power for pool in plan.pools]
+    standing = sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
+    working = 0.0
+    for rung in rungs:
+        if rung is not None:
+            resting = sum(n * watts for n, watts in zip(rung.nodes, idle, strict=True))
+            running = rung.running if failures else 1.0
+            working += running * (rung.power - resting)
+    return min(standing + working, cap_at(plan.power, time))

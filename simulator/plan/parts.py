@@ -19,6 +19,11 @@ from simulator.workload import TrainingJob, Transformer
 __all__ = ["Change", "Parts", "parts", "seconds_from"]
 
 Change = Callable[[Machine], Machine]
+_RENTED = ("node-power-share", "idle-power-share")
+_BOUGHT = (
+    *_RENTED, "interconnect-share", "server-life", "server-overhead", "building-life", "datacentre-construction",
+    "staff-per-megawatt", "staff-cost",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Parts:
         families = [Efficiency.load(accelerator.family) for accelerator in self.accelerators]
         entries: Iterable[CatalogueEntry] = (
             *self.nodes, *self.accelerators, self.fabric, self.storage, self.site, self.fleet, *self.models, *families,
-            *(Price.load(name) for name in ("node-power-share", "interconnect-share", "server-life", "building-life")),
+            *(Price.load(name) for name in (_RENTED if self.scenario.money.accelerators == "rented" else _BOUGHT)),
         )  # fmt: skip
         keys: set[str] = set()
         for entry in entries:

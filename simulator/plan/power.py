@@ -27,7 +27,7 @@ def node_power(node: Node, parts: Parts) -> tuple[float, float]:
 def power_steps(parts: Parts) -> tuple[PowerStep, ...]:
     """The site's cap, from the scenario's start on; before the first date there is no power.  Empty: no cap."""
     start = parts.scenario.start
-    steps = [PowerStep(seconds_from(start, date), watts) for date, watts in parts.site.power.items()]
+    steps = [PowerStep(seconds_from(start, date), watts) for date, watts in sorted(parts.site.power.items())]
     if not steps:
         return ()
     merged = {step.time: step for step in steps}  # several dates before the start: the last one holds

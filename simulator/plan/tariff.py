@@ -21,7 +21,7 @@ def tariff(parts: Parts) -> Tariff:
     Rent contains all of these and the energy; nothing else is charged for a rented node.
     """
     money = parts.scenario.money
-    life = money.depreciation or Price.load("server-life").mid
+    life = Price.load("server-life").mid if money.depreciation is None else money.depreciation
     share = Price.load("interconnect-share").mid if money.network_share is None else money.network_share
     building = Price.load("datacentre-construction").mid / Price.load("building-life").mid
     staff = Price.load("staff-per-megawatt").mid / 1e6 * Price.load("staff-cost").mid  # [USD/s per W]
@@ -36,7 +36,10 @@ def tariff(parts: Parts) -> Tariff:
         people.append(0.0 if rented else staff * rated)
         rent.append(_node_rent(node, accelerator, parts) if rented else 0.0)
     energy = 0.0 if rented else parts.site.energy_price
-    return Tariff(tuple(capital), tuple(network), tuple(facility), tuple(people), tuple(rent), energy)
+    bought = tuple((nodes + links) * life for nodes, links in zip(capital, network, strict=True))
+    return Tariff(
+        tuple(capital), tuple(network), tuple(facility), tuple(people), tuple(rent), energy, price=bought, life=life
+    )
 
 
 def _node_price(node: Node, accelerator: Accelerator, parts: Parts) -> float:

@@ -7,6 +7,7 @@ the job, ``R`` everything from the fault to training again.  All in seconds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -14,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from simulator.units import Seconds, Unit
 
 __all__ = [
-    "Checkpoint", "daly_interval", "expected_goodput", "interval_for", "optimal_interval", "young_interval",
+    "Checkpoint", "daly_interval", "effective_recovery", "expected_goodput", "interval_for", "optimal_interval",
+    "young_interval",
 ]  # fmt: skip
 
 Policy = Literal["optimal", "young", "daly"]
@@ -105,6 +107,26 @@ def expected_goodput(*, interval: float, save: float, between: float, restart: f
     grown = math.expm1(min((tau + C) / M, 700.0))
     share = tau / grown if grown > 0 else M
     return share / (M * math.exp(min(R / M, 700.0)) if while_restarting else M + R)
+
+
+def effective_recovery(recoveries: Sequence[tuple[float, float]], *, between: float) -> float:
+    """The fixed recovery time that costs as much as recoveries that vary, faults striking those too. [s]
+
+        R = −M ln Σ share · e^{−R_c / M}
+
+    Each attempt succeeds if no fault strikes it, with probability φ = E[e^{−R_c/M}]; attempts are drawn anew, so the
+    mean time from a fault to running again is M (1/φ − 1), which is what a fixed R has at e^{−R/M} = φ.
+
+    Parameters
+    ----------
+    recoveries
+        (share, R_c) of each kind; shares add up to one.
+    """
+    if math.isinf(between) or not recoveries:
+        return 0.0
+    shortest = min(seconds for _, seconds in recoveries)
+    spread = sum(share * math.exp(-(seconds - shortest) / between) for share, seconds in recoveries)
+    return shortest - between * math.log(spread)
 
 
 def interval_for(policy: float | str, *, save: float, between: float) -> float:

@@ -6,6 +6,7 @@ matplotlib's object interface only: no global state, no display, the same bytes 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import matplotlib.dates
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,9 +76,11 @@ def _step(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
 class _Calendar:
     """Turns days since the start into what the horizontal axis shows: dates, or years where the calendar ends."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
         self.start = frame["date"].to_numpy()[0].astype("datetime64[s]")
         self.dated = frame["date"].to_numpy()[-1].astype("datetime64[Y]") < np.datetime64("9000", "Y")
+        ends = [float(one["elapsed_d"].iloc[-1]) for one in (frame, spread) if one is not None]
+        self.end = max(*ends, 10 / 86400)  # labels show whole seconds
 
     def __call__(self, days: np.ndarray) -> np.ndarray:
         if not self.dated:
@@ -86,12 +89,23 @@ class _Calendar:
         return dates
 
     def dress(self, axes: Axes) -> None:
+        """The same span and the same ticks on every panel."""
+        margin = 0.01 * self.end
+        axes.set_xlim(*self(np.array([-margin, self.end + margin])))
         if self.dated:
             locator = _dates.AutoDateLocator(minticks=3, maxticks=7)
-            axes.xaxis.set_major_locator(locator)
+            first, last = self(np.array([0.0, self.end])).tolist()
+            axes.xaxis.set_major_locator(FixedLocator(_apart(locator.tick_values(first, last), axes.get_xlim())))
             axes.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, **_TICKS))
         else:
             axes.set_xlabel("years since the start")
+
+
+def _apart(ticks: np.ndarray, limits: tuple[float, float]) -> list[float]:
+    """Ticks within the limits, less those whose label would run into the next: every third day has a 31st and a 1st."""
+    inside = ticks[(ticks >= limits[0]) & (ticks <= limits[1])]
+    gaps = np.diff(inside)
+    return [float(tick) for tick in inside[:-1][gaps > 0.6 * gaps.max(initial=0.0)]] + [float(t) for t in inside[-1:]]
 
 
 def _dress(axes: Axes, title: str, unit: str, top: float) -> None:
@@ -108,7 +122,13 @@ def _legend_above(axes: Axes) -> None:
     """A legend in the title's line, for curves that may run anywhere."""
     entries = len(axes.get_legend_handles_labels()[0])
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1, 0.99), ncols=entries, columnspacing=1, handlelength=1.8, borderpad=0.1
+        loc="lower right",
+        bbox_to_anchor=(1, 0.99),
+        ncols=entries,
+        columnspacing=0.8 if entries > 4 else 1.0,
+        handlelength=1.4 if entries > 4 else 1.8,
+        handletextpad=0.5,
+        borderpad=0.1,
     )
 
 
@@ -117,22 +137,38 @@ def _scale(top: float, scales: Sequence[tuple[float, str]]) -> tuple[float, str]
 
 
 def _band(
-    axes: Axes, calendar: _Calendar, spread: pd.DataFrame | None, *, quantity: str, scale: float, colour: str
+    axes: Axes,
+    calendar: _Calendar,
+    spread: pd.DataFrame | None,
+    *,
+    quantity: str,
+    scale: float,
+    colour: str,
+    steps: bool = False,
 ) -> float:
-    """Draws P5 to P95 of the replicas and their median; answers with the highest value drawn."""
-    if spread is None:
+    """Draws P5 to P95 of the replicas and their median; answers with the highest value drawn.
+
+    With ``steps``, a value is the mean since the moment before it; without, what had been reached by then.
+    """
+    band = None if spread is None else spread[spread["quantity"] == quantity]
+    if band is None or not len(band):
         return 0.0
-    band = spread[spread["quantity"] == quantity]
-    x = calendar(band["elapsed_d"].to_numpy(float))
-    low, middle, high = (band[column].to_numpy(float) / scale for column in ("p5", "p50", "p95"))
-    axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0, label="P5–P95")
-    axes.plot(x, middle, color=colour, linestyle=(0, (1, 1)), linewidth=1.2, label="median")
+    x = calendar(np.append(0.0, band["elapsed_d"].to_numpy(float)))
+    low, middle, high = (
+        np.append(values[:1] if steps else 0.0, values)
+        for values in (band[column].to_numpy(float) / scale for column in ("p5", "p50", "p95"))
+    )
+    axes.fill_between(
+        x, low, high, color=colour, alpha=0.25, linewidth=0, step="pre" if steps else None, label="P5–P95"
+    )
+    axes.plot(x, middle, color=colour, linestyle=(0, (1, 1)), linewidth=1.2, label="median",
+              drawstyle="steps-pre" if steps else "default")  # fmt: skip
     return float(high.max())
 
 
 def nodes(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
     """Nodes installed, healthy and working."""
-    calendar = _Calendar(frame)
+    calendar = _Calendar(frame, spread)
     x, installed = _step(frame, "installed_nodes")
     axes.plot(calendar(x), installed, color=BLACK, linewidth=1.2, drawstyle="steps-post", label="installed")
     for column, colour, dashes, label in (
@@ -140,8 +176,9 @@ def nodes(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -
         ("working_nodes", BLUE, "-", "working"),
     ):
         x, values = averaged(frame, column)
-        axes.plot(calendar(x), values, color=colour, linestyle=dashes, linewidth=1.4, label=label)
-    _band(axes, calendar, spread, quantity="working_nodes", scale=1.0, colour=BLUE)
+        axes.plot(calendar(x), values, color=colour, linestyle=dashes, linewidth=1.4, drawstyle="steps-mid",
+                  label=label)  # fmt: skip
+    _band(axes, calendar, spread, quantity="working_nodes", scale=1.0, colour=BLUE, steps=True)
     _dress(axes, "Nodes", "nodes", float(installed.max()))
     _legend_above(axes)
     calendar.dress(axes)
@@ -149,7 +186,7 @@ def nodes(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -
 
 def trained(axes: Axes, frame: pd.DataFrame, target: float, spread: pd.DataFrame | None = None) -> None:
     """Tokens trained and safe, against how many are asked for."""
-    calendar = _Calendar(frame)
+    calendar = _Calendar(frame, spread)
     scale, name = _scale(target, ((1e12, "trillion tokens"), (1e9, "billion tokens"), (1e6, "million tokens")))
     x = calendar(frame["elapsed_d"].to_numpy(float))
     axes.axhline(target / scale, color=BLACK, linestyle=(0, (5, 2)), linewidth=1, label="asked for")
@@ -162,7 +199,7 @@ def trained(axes: Axes, frame: pd.DataFrame, target: float, spread: pd.DataFrame
 
 def power(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
     """Facility power, against what the site has."""
-    calendar = _Calendar(frame)
+    calendar = _Calendar(frame, spread)
     x, drawn = averaged(frame, "power_MW")
     cap = frame["power_cap_MW"].to_numpy(float)
     capped = bool(np.isfinite(cap).any())
@@ -172,8 +209,8 @@ def power(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -
         when, watts = _step(frame, "power_cap_MW")
         axes.plot(calendar(when), watts / scale, color=VERMILION, linestyle=(0, (5, 2)), linewidth=1.2,
                   drawstyle="steps-post", label="available")  # fmt: skip
-    axes.plot(calendar(x), drawn / scale, color=BLUE, linewidth=1.4, label="drawn")
-    _band(axes, calendar, spread, quantity="power_MW", scale=scale, colour=BLUE)
+    axes.plot(calendar(x), drawn / scale, color=BLUE, linewidth=1.4, drawstyle="steps-mid", label="drawn")
+    _band(axes, calendar, spread, quantity="power_MW", scale=scale, colour=BLUE, steps=True)
     _dress(axes, "Facility power", unit, top / scale)
     _legend_above(axes)
     calendar.dress(axes)
@@ -181,7 +218,7 @@ def power(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -
 
 def cost(axes: Axes, frame: pd.DataFrame, spread: pd.DataFrame | None = None) -> None:
     """Dollars spent so far, stacked by row of the bill."""
-    calendar = _Calendar(frame)
+    calendar = _Calendar(frame, spread)
     top = float(frame["cost_usd"].iloc[-1])
     scale, unit = _scale(top, ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand USD"), (1.0, "USD")))
     thinned = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, _BINS).astype(int))]
@@ -202,20 +239,19 @@ def dashboard(
     frame: pd.DataFrame, *, headline: str, subtitle: str, target: float, spread: pd.DataFrame | None = None
 ) -> Figure:
     """One run on one page: nodes, tokens, power and cost against date, under the answer in words."""
-    above, below = textwrap.wrap(headline, 104), textwrap.wrap(subtitle, 150)
+    above = textwrap.wrap(re.sub(r"(?<=\d) (?=\S)", "\N{NO-BREAK SPACE}", headline), 98)  # `$412 M` in one piece
+    below = textwrap.wrap(subtitle, 150)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11, 7), dpi=_DPI)
         FigureCanvasAgg(figure)
         # Margins in inches by the number of lines: the same look as a layout engine's, in two thirds of its time.
-        top, bottom = 1 - (0.42 + 0.22 * len(above)) / 7, (0.42 + 0.14 * len(below)) / 7
+        top, bottom = 1 - (0.42 + 0.22 * len(above)) / 7, (0.52 + 0.14 * len(below)) / 7
         grid = figure.subplots(2, 2, gridspec_kw={"top": top, "bottom": bottom, "left": 0.075, "right": 0.985,
                                                   "hspace": 0.28, "wspace": 0.17})  # fmt: skip
         nodes(grid[0, 0], frame, spread)
         trained(grid[0, 1], frame, target, spread)
         power(grid[1, 0], frame, spread)
         cost(grid[1, 1], frame, spread)
-        for axes in grid.flat:
-            axes.margins(x=0.01)
         plain: Any = {"ha": "left", "parse_math": False}
         figure.text(0.012, 0.985, "\n".join(above), va="top", fontsize=13, fontweight="bold", **plain)
         figure.text(0.012, 0.012, "\n".join(below), va="bottom", fontsize=8, color="#444444", **plain)
@@ -258,7 +294,7 @@ def compare(frame: pd.DataFrame) -> Figure:
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(places, list(frame["scenario"]), parse_math=False)
         if not frame["finished"].all():
-            note = "hatched: not finished within its horizon; time carried on at the last rate, the rest up to it"
+            note = "hatched: not finished within its horizon; time and cost carried on at the last rate, energy so far"
             figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#444444")
     return figure
 

@@ -131,6 +131,7 @@ _COLUMNS: Sequence[tuple[str, str, Any]] = (
     ("energy", "energy_MWh", energy),
     ("peak", "peak_power_MW", power),
 )
+_UNFINISHED = [at for at, (title, _, _) in enumerate(_COLUMNS) if title in ("days", "cost", "$/Mtoken", "energy")]
 
 
 def _cells(frame: pd.DataFrame) -> list[list[str]]:
@@ -139,7 +140,8 @@ def _cells(frame: pd.DataFrame) -> list[list[str]]:
         known = [(write(row[column]) if row[column] == row[column] and row[column] is not None else "–")
                  for _, column, write in _COLUMNS]  # fmt: skip
         if not row["finished"] and not row["problem"]:
-            known[0] += "*"
+            for column in _UNFINISHED:
+                known[column] += "*"
         rows.append([str(row["scenario"]), *known])
     return rows
 
@@ -153,7 +155,7 @@ def comparison(frame: pd.DataFrame) -> RenderableType:
         made.add_row(*cells)
     notes: list[RenderableType] = []
     if (~frame["finished"] & (frame["problem"] == "")).any():
-        notes.append("* not finished within its horizon: what it would have needed at its last rate; the rest up to it")
+        notes.append("* not finished within its horizon: days and cost carried on at its last rate; energy so far")
     wrong = frame[frame["problem"] != ""]
     notes += [f"{name}: {why}" for name, why in zip(wrong["scenario"], wrong["problem"], strict=True)]
     return Group(made, "", *notes) if notes else made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import inf, isinf
 from typing import Any
 
@@ -9,7 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from simulator.plan import Outlook
+from simulator.plan.ladder import installed, phases
 from simulator.plan.model import JobPlan, Plan, Rung
+from simulator.plan.outlook import rung_at
 from simulator.report.text import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.units import HOUR
@@ -80,8 +83,26 @@ def _job(job: JobPlan, ascii_only: bool) -> list[RenderableType]:
     return [facts, "", _waterfall(rung, ascii_only), "", _memory(rung)]
 
 
+def _phases(plan: Plan, job: JobPlan) -> RenderableType | None:
+    """What the job would run on from each delivery or change of power on; nothing to tell when there is one phase."""
+    times = phases(plan.pools, plan.power, plan.horizon)
+    if len(times) == 1:
+        return None
+    made = table("from", "installed", "used", "tokens per second", "MFU", "interrupted every", right=(1, 2, 3, 4, 5))
+    for time in times:
+        there = sum(installed(pool.deliveries, time) * pool.accelerators for pool in plan.pools)
+        rung, date = rung_at(plan, job, time), plan.start + timedelta(seconds=time)
+        if rung is None:
+            made.add_row(date.isoformat(), count(there), "none", "", "", "")
+            continue
+        stop = "never" if isinf(rung.mtti) else duration(rung.mtti)
+        speed = training_rate(rung.tokens_per_second)
+        made.add_row(date.isoformat(), count(there), count(rung.accelerators), speed, percent(rung.step.mfu), stop)
+    return made
+
+
 def _outlooks(plan: Plan, best: Outlook, expected: Outlook) -> RenderableType:
-    made = table("the whole run", "if nothing broke", "expected", right=(1, 2))
+    made = table("the whole run", "if nothing broke, at full size", "expected", right=(1, 2))
     never = "never"
     asked = sum(job.tokens for job in plan.jobs)
 
@@ -103,6 +124,8 @@ def planned(plan: Plan, *, best: Outlook, expected: Outlook, ascii_only: bool = 
     parts: list[RenderableType] = [Text(f"{plan.name}: {plan.question}", style="dim")]
     for job in plan.jobs:
         parts += ["", *_job(job, ascii_only)]
+        told = _phases(plan, job)
+        parts += ["", told] if told is not None else []
     note = "expected in closed form; waiting for nodes and running degraded are left to simgpu run"
     parts += ["", _outlooks(plan, best, expected), Text(note, style="dim")]
     return Group(*parts)

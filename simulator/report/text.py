@@ -15,8 +15,8 @@ from rich.text import Text
 from simulator.plan.ladder import offered
 from simulator.plan.levers import Lever
 from simulator.plan.model import Plan, Rung
+from simulator.report.unfinished import stuck
 from simulator.report.words import (
-    amount,
     carbon,
     count,
     days,
@@ -112,19 +112,7 @@ def _unfinished(shown: Answer) -> str:
             f"{days(summary.projected_time_to_train_s)} in all (until {_day(summary.projected_finish_date)}) "
             f"and about {money(summary.projected_cost_usd)}."
         )
-    return f"{said} {_stuck(plan)}"
-
-
-def _stuck(plan: Plan) -> str:
-    """Why nothing was trained any more: what the smallest size of the first job needs, and what there is."""
-    smallest = min(plan.jobs[0].rungs, key=lambda rung: rung.accelerators)
-    installed = sum(pool.nodes * pool.accelerators for pool in plan.pools)
-    cap = f", {amount(max(step.watts for step in plan.power), 'W')} of power" if plan.power else ""
-    return (
-        f"Nothing was being trained any more: the smallest size of {plan.jobs[0].name} needs "
-        f"{count(smallest.accelerators)} accelerators and {amount(smallest.power, 'W')}; the cluster has at most "
-        f"{count(installed)} accelerators{cap}, spares and broken nodes included."
-    )
+    return f"{said} {stuck(plan, shown.projections)}"
 
 
 def _of_many(shown: Answer, ensemble: Ensemble) -> str:
@@ -227,6 +215,9 @@ def _what_it_cost(shown: Answer) -> Table:
         if usd > 0:
             made.add_row(row, money(usd), percent(usd / total))
     made.add_row("total", money(total), "")
+    if shown.summary.purchase_usd:
+        life = duration(shown.plan.tariff.life)
+        made.add_row("bought for", money(shown.summary.purchase_usd), f"in {life}")
     return made
 
 
@@ -257,6 +248,18 @@ def _layout(rung: Rung) -> str:
     parts = sorted(rung.step.parts, key=lambda part: -part[1])
     shown = [f"{name} {percent(seconds / total)}" for name, seconds in parts if abs(seconds) >= 0.01 * total]
     return f"{count(rung.accelerators)} accelerators, {rung.layout}; step {duration(total)}: {', '.join(shown)}"
+
+
+def _also_ran_on(shown: Answer) -> list[str]:
+    """Other sizes on which the first job did more than a fiftieth of its work."""
+    job, ended = shown.plan.jobs[0], shown.summary.jobs[0]
+    share = [seconds / (sum(ended.worked_s) or 1.0) for seconds in ended.worked_s]
+    others = [index for index, part in enumerate(share) if part > 0.02 and index != ended.rung]
+    return [
+        f"{count(job.rungs[index].accelerators)} accelerators for {percent(share[index])} of the work's time, "
+        f"MFU {percent(job.rungs[index].step.mfu)}"
+        for index in others
+    ]
 
 
 def _held_back_by(shown: Answer) -> str:
@@ -335,6 +338,7 @@ def answer(shown: Answer) -> RenderableType:
         (label.format(job.name), _layout(job.rungs[ended.rung]))
         for job, ended in zip(plan.jobs[:3], shown.summary.jobs, strict=False)
     ]
+    lines += [("also on", said) for said in _also_ran_on(shown)]
     lines.append(("held back by", _held_back_by(shown)))
     lines += [("why not more", said) for said in [_why_not_more(shown)] if said]
     parts: list[RenderableType] = [

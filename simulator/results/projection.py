@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from simulator.engine.log import Log
-from simulator.plan.model import Plan
+from simulator.engine.log import Activity, JobEnd, Log
+from simulator.plan.model import JobPlan, Plan
 from simulator.results.series import Series
 from simulator.units import DAY
 
-__all__ = ["Projection", "project"]
+__all__ = ["Hindrance", "Projection", "project"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why a job was not getting anywhere when the run ended."""
+
+    kind: Literal["nodes", "start", "restart", "time"]  # the last: its start was over, no token was safe yet
+    needed: float  # by a start, or by a restart with its load [s]
+    given: float  # until the end, or between interruptions [s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,7 @@ class Projection:
     rate: float  # tokens per second of wall time, losses included
     since: float  # the stretch the rate was taken from began here [s]
     remaining: float | None  # further time needed; None: nothing was being trained any more [s]
+    hindrance: Hindrance | None = None  # why nothing was
 
 
 def _stretch(plan: Plan, state: Series) -> float:
@@ -44,5 +55,21 @@ def project(plan: Plan, log: Log, state: Series) -> tuple[Projection, ...]:
         gained = ending.tokens - float(np.interp(began, state.time, state.tokens[:, number]))
         rate = gained / (end - began) if end > began else 0.0
         remaining = (job.tokens - ending.tokens) / rate if rate > 0 else None
-        found.append(Projection(job.name, ending.tokens / job.tokens, rate, began, remaining))
+        hindrance = _hindrance(job, ending, _last_activity(log, number), end) if remaining is None else None
+        found.append(Projection(job.name, ending.tokens / job.tokens, rate, began, remaining, hindrance))
     return tuple(found)
+
+
+def _last_activity(log: Log, job: int) -> Activity | None:
+    return next((interval.activity for interval in reversed(log.intervals) if interval.job == job), None)
+
+
+def _hindrance(job: JobPlan, ending: JobEnd, last: Activity | None, end: float) -> Hindrance:
+    """The log knows what the job was doing at the end; how long that takes is taken from its best size."""
+    rung = job.rungs[0]
+    if ending.started is None or last is Activity.WAITING:
+        return Hindrance("nodes", 0.0, 0.0)
+    left, back = end - ending.started, rung.restart + rung.load
+    if left <= rung.restart:
+        return Hindrance("start", rung.restart, left)
+    return Hindrance("restart" if back > rung.mtti else "time", back, rung.mtti)

@@ -36,6 +36,7 @@ class JobSummary:
     goodput: float
     interruptions: int
     rung: int  # of the job's ladder, on which it worked longest
+    worked_s: tuple[float, ...]  # work that was kept, by rung of the ladder
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Summary:
     cost_usd: float
     cost_rows_usd: Mapping[str, float]
     cost_usd_per_million_tokens: float | None
+    purchase_usd: float  # of all machines installed by the end and their network; the cost writes off a part of it
     energy_MWh: float  # noqa: N815  the unit's own spelling
     peak_power_MW: float  # noqa: N815
     carbon_tCO2e: float  # noqa: N815
@@ -125,6 +127,7 @@ def _job(plan: Plan, log: Log, number: int, useful: float) -> JobSummary:
         goodput=useful / wall if wall else 0.0,
         interruptions=end.interruptions,
         rung=_longest(end.worked),
+        worked_s=end.worked,
     )
 
 
@@ -172,6 +175,7 @@ def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
         useful_s=useful,
         cost_usd=spend.total,
         cost_rows_usd=spend.rows(),
+        purchase_usd=math.fsum(n * price for n, price in zip(state.installed[-1], plan.tariff.price, strict=True)),
         cost_usd_per_million_tokens=spend.total / (tokens / MEGA) if tokens else None,
         energy_MWh=energy / (MEGA * HOUR),
         peak_power_MW=float(state.power.max()) / MEGA,

@@ -23,6 +23,7 @@ _MOST_VALUES = 10_000
 _DEEPEST = 40
 _LONGEST = 5_000  # characters of one value
 _WIDEST = 256  # bits of a whole number
+_MOST_TAGS = 10  # of the faults worth reading
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # `goodput: > 0.9` reads well and is not YAML: `>` begins folded text.  No folded text begins like that, so quote it.
@@ -132,10 +133,16 @@ def parse(text: str, file: str, *, numbered: bool = True) -> Document:
         raise ScenarioError([Fault(file, line if numbered else None, "", _not_yaml(f"the character {control[0]!r}"))])
     loader = YAML(typ="safe", pure=True)
     loader.composer.warn_double_anchors = False
+    quoted = _GREATER.sub(r'\1"\2"', text)
     try:
-        node = loader.compose(_GREATER.sub(r'\1"\2"', text))
+        # a tag may promise another kind of node than stands there, so none of them reaches the reading below
+        events = YAML(typ="safe", pure=True).parse(quoted) if "!" in quoted else ()
+        tagged = [event for event in events if getattr(event, "tag", None) is not None]
+        node = loader.compose(quoted) if not tagged else None
     except Exception as unreadable:  # ruamel raises YAMLError with a mark, and a dozen other classes on hostile text
         raise ScenarioError([_unreadable(unreadable, file, numbered)]) from unreadable
+    if tagged:
+        raise ScenarioError([_tagged(event, file, numbered) for event in tagged[:_MOST_TAGS]])
     reading = _Reading(file, numbered, loader.constructor)
     data = reading.value(node, ()) if node is not None else None
     reading.places.setdefault((), Place(file, 1 if numbered else None))
@@ -163,6 +170,13 @@ def _unreadable(error: Exception, file: str, numbered: bool) -> Fault:
         found = f"something unreadable ({problem})" if problem else "something unreadable"
     at = f" at column {mark.column + 1}" if mark is not None else ""
     return Fault(file, mark.line + 1 if mark is not None and numbered else None, "", _not_yaml(found + at))
+
+
+def _tagged(event: Any, file: str, numbered: bool) -> Fault:
+    """Types follow from the values here; YAML's tags, which can name any class, say nothing that is needed."""
+    tag = str(event.tag).replace(_TAG, "!!", 1)[:60]
+    message = f"expected values without a YAML tag; got the tag {tag!r}: leave it out, or quote what is meant as text"
+    return Fault(file, event.start_mark.line + 1 if numbered else None, "", message)
 
 
 class _Reading:
@@ -233,12 +247,10 @@ def _plain_value(kind: str, node: Any, constructor: Any) -> tuple[Any, str]:
     if kind in _NUMBERS:
         try:
             value = constructor.construct_object(node)
-        except Exception:  # the text does not fit its own tag, e.g. `!!int foo`, or has thousands of digits
+        except Exception:  # thousands of digits
             return None, f"expected a {_NUMBERS[kind]}; got {text[:60]!r}"
         finite = math.isfinite(value) if isinstance(value, float) else int(value).bit_length() <= _WIDEST
         return (value, "") if finite else (None, f"expected a finite number; got {text[:60]!r}")
-    if kind not in ("null", "str", "timestamp", "value", "merge"):
-        return None, f"expected a plain value; got one with the tag {node.tag[:60]!r}"
     return (None if kind == "null" else text), ""
 
 

@@ -55,9 +55,23 @@ def find(name_or_path: str | Path, *, beside: Path | None = None) -> Path:
         raise ScenarioError([Fault(text[:200], None, "", message)]) from unreachable
 
 
+def _kind(path: Path) -> str:
+    """What stands at a path that is no file; empty when nothing does."""
+    if path.is_symlink() and not path.exists():
+        return f"a link to {str(path.readlink())[:200]!r}, which does not exist"
+    kinds = (
+        (path.is_dir, "a folder"),
+        (path.is_fifo, "a named pipe"),
+        (path.is_socket, "a socket"),
+        (path.exists, "a device"),
+    )
+    return next((kind for is_one, kind in kinds if is_one()), "")
+
+
 def _absent(path: Path, text: str) -> str:
-    if path.is_dir():
-        return "expected a scenario file; got a folder"
+    kind = _kind(path)
+    if kind:
+        return f"expected a scenario file; got {kind}"
     near = path.parent
     files = [file.name for file in near.iterdir() if file.suffix in _ENDINGS] if near.is_dir() else []
     hint = did_you_mean(path.name, files) or did_you_mean(

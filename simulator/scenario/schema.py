@@ -18,9 +18,10 @@ from simulator.scenario.expectation import Expect
 from simulator.units import YEAR, Unit
 from simulator.workload import TrainingJob
 
-__all__ = ["HORIZON_LIMIT", "SHORT", "SLUG", "Scenario"]
+__all__ = ["HORIZON_LIMIT", "NAME_LIMIT", "SHORT", "SLUG", "Scenario"]
 
 HORIZON_LIMIT = 100 * YEAR
+NAME_LIMIT = 80  # characters; a folder and a file are called by the name
 SLUG = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _KEY = r"[A-Za-z0-9][\w.+-]*"
 _EVIDENCE = re.compile(rf"(?:source|claim)\s+{_KEY}(?:\s*,\s*{_KEY})*|(?:choice|estimate)\s*:\s*\S.*", flags=re.DOTALL)
@@ -48,7 +49,9 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="lower-case letters, digits and dashes; names the results folder", max_length=80)
+    name: str = Field(
+        description="lower-case letters, digits and dashes; names the results folder", max_length=NAME_LIMIT
+    )
     question: str = Field(description="what the scenario asks, in one line", min_length=1, max_length=400)
     start: dt.date = Field(description="day on which the clock starts, e.g. 2024-09-02")
     cluster: Cluster = Field(description="machines, the dates they arrive on, and the network between them")

@@ -9,7 +9,7 @@ from simulator.errors import Fault, ScenarioError
 from simulator.scenario.document import Path, parse
 from simulator.scenario.expectation import METRICS
 from simulator.scenario.read import read, resolve
-from simulator.scenario.schema import SLUG, Scenario
+from simulator.scenario.schema import NAME_LIMIT, SLUG, Scenario
 from simulator.scenario.shape import field_at
 
 __all__ = ["starter", "to_yaml"]
@@ -38,9 +38,10 @@ def starter(name: str, parent: str, *, schema: str = "scenario.schema.json") -> 
     ScenarioError
         The name is none, or the parent has faults.
     """
-    if not SLUG.fullmatch(name):
-        message = f"expected lower-case letters, digits and dashes, e.g. 'colossus-200k'; got {name!r}"
-        raise ScenarioError([Fault(name, None, "name", message)])
+    if not SLUG.fullmatch(name) or len(name) > NAME_LIMIT:
+        form = f"at most {NAME_LIMIT} lower-case letters, digits and dashes"
+        message = f"expected {form}, e.g. 'colossus-200k'; got {name[:NAME_LIMIT]!r}"
+        raise ScenarioError([Fault(name[:NAME_LIMIT], None, "name", message)])
     resolved = read(parent)
     written = _overlaid(resolved.model_dump(mode="json", exclude_none=True), resolve(parent))
     head = [

@@ -33,6 +33,7 @@ class Group:
     up: Numbers  # rate over scale-up links [B/s]
     out: Numbers  # rate leaving the domain, taper of the tiers crossed included [B/s]
     hop: Numbers  # latency of one step between the domains furthest apart [s]
+    spread: Numbers  # seconds a byte of an all-to-all spends leaving domains and tiers [s/B]
 
     @property
     def domains(self) -> Numbers:
@@ -53,14 +54,16 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     out = np.full_like(inside, machine.scaleout)
     hop = np.full_like(inside, machine.launch)
     hop = np.where(crosses, machine.latency, hop)
+    spread = (size - inside) / size / machine.scaleout
     for span, taper in zip(machine.spans, machine.tapers, strict=True):
         below = np.clip(np.floor(span / stride), 1, size)
         leaves = size > below
         out = np.where(leaves, np.minimum(out, machine.scaleout * np.minimum(1, (below / inside) / taper)), out)
         hop = np.where(leaves, hop + machine.hop_latency, hop)
+        spread = np.maximum(spread, (size - below) / size * taper / machine.scaleout)
     up = np.full_like(inside, machine.scaleup)
     ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
-    return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop)
+    return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop, spread=spread)
 
 
 def all_reduce(who: Group, size: Numbers) -> Numbers:
@@ -90,16 +93,27 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
 
 
 def all_to_all(who: Group, size: Numbers) -> Numbers:
-    """Exchange ``size`` bytes a member, an equal part with each: the part for other domains leaves by one interface."""
+    """Exchange ``size`` bytes a member, an equal part with each.
+
+    The part for other domains leaves by one interface, and what leaves a tier shares its tapered links with all others:
+    with m of n members below a tier, (n − m)/n of the bytes cross it.
+    """
     n = who.size
-    far = (n - who.inside) / n
     near = (who.inside - 1) / n
-    slower = np.maximum(size * near / who.up, size * far / who.out)
+    slower = np.maximum(size * near / who.up, size * who.spread)
     return np.where(n > 1, slower + np.log2(np.maximum(n, 2)) * who.hop, 0.0)
 
 
 def send(machine: Machine, size: Numbers, stride: Numbers) -> Numbers:
-    """Send ``size`` bytes to the member ``stride`` ranks further: inside a domain if that still is the same one."""
+    """Send ``size`` bytes to the member ``stride`` ranks further, as every rank does at the same time.
+
+    Inside a domain over scale-up links; else over the fabric, where min(1, stride / span) of the ranks below a tier
+    send beyond it and share its tapered links.
+    """
     near = stride < machine.domain
-    rate = np.where(near, machine.scaleup, machine.scaleout)
-    return np.asarray(size / rate + np.where(near, machine.launch, machine.latency))
+    slowdown, latency = np.ones_like(stride), np.full_like(stride, machine.latency)
+    for span, taper in zip(machine.spans, machine.tapers, strict=True):
+        slowdown = np.maximum(slowdown, taper * np.minimum(1, stride / span))
+        latency = np.where(stride >= span, latency + machine.hop_latency, latency)
+    far = size * slowdown / machine.scaleout + latency
+    return np.asarray(np.where(near, size / machine.scaleup + machine.launch, far))

@@ -22,6 +22,7 @@ class Machine:
     name: str
     execution: str
     peak: float  # dense, in the number format of the matrix products
+    rated: float  # the same as a mean over the accelerators of mixed pools; what MFU is measured by
     peak16: float  # dense, 16 bit: attention, routing and logits stay there
     memory: float
     memory_bandwidth: float
@@ -35,6 +36,7 @@ class Machine:
     latency: float
     hop_latency: float
     gemm: float
+    narrow: float  # share of an 8-bit peak reached, relative to 16 bit
     wave: float
     half_depth: float
     tile: int
@@ -59,7 +61,8 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         known = ", ".join(sorted(accelerator.peak))
         raise PlanError(f"{accelerator.name} has no dense peak for {precision}; it has {known}")
     family = Efficiency.load(accelerator.family)
-    narrow = family.narrow_formats if formats.matmul == "fp8" else 1.0
+    # a format no faster than 16 bit (Dojo's, TPU v6e's) has nothing to lose against it
+    narrow = family.narrow_formats if peak > 1.05 * peak16 else 1.0
     tapers, taper = [], 1.0
     for tier in fabric.tiers:
         taper *= tier.oversubscription
@@ -68,6 +71,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         name=accelerator.name,
         execution=accelerator.execution,
         peak=peak,
+        rated=peak,
         peak16=peak16,
         memory=accelerator.memory,
         memory_bandwidth=accelerator.memory_bandwidth,
@@ -80,7 +84,8 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         tapers=tuple(tapers),
         latency=fabric.latency,
         hop_latency=fabric.hop_latency,
-        gemm=family.gemm * family.sustained * narrow,
+        gemm=family.gemm * family.sustained,
+        narrow=narrow,
         wave=family.wave,
         half_depth=family.half_depth,
         tile=family.tile,
@@ -91,10 +96,11 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
     )
 
 
-def slowest(machines: Sequence[Machine]) -> Machine:
-    """The machine a synchronous job meets on mixed pools: each step waits for the slowest part of every pool.
+def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
+    """The machine a synchronous job meets on pools of ``counts`` accelerators: each step waits for the slowest part.
 
-    Assumes equal shares of the batch; a balanced split by speed would be faster.
+    Assumes equal shares of the batch; a balanced split by speed would be faster.  MFU is still measured by what all
+    the accelerators together could do.
     """
     if len({m.execution for m in machines}) > 1:
         names = ", ".join(m.name for m in machines)
@@ -111,4 +117,5 @@ def slowest(machines: Sequence[Machine]) -> Machine:
             worst[field.name] = min(values)
         elif field.name != "name":
             worst[field.name] = values[0]
+    worst["rated"] = sum(m.peak * n for m, n in zip(machines, counts, strict=True)) / sum(counts)
     return Machine(**worst)  # type: ignore[arg-type]

@@ -107,7 +107,11 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     dense = wide * model.ffn / t * (1 - share + (share if model.residual_ffn else 0))
     routed = share * (model.experts_per_token * (wide * model.expert_width + 4 * h) / t
                       + model.shared_experts * wide * model.expert_width / t)  # fmt: skip
-    kept = (10 if recipe.dropout else 8) * h / spread + 4 * model.heads * model.head / t + 4 * kv + dense + routed
+    attention = 4 * model.heads * model.head / t + 4 * kv
+    if model.attention == "mla":  # queries and keys with their rotary part, values, output, and the compressed forms
+        whole = model.heads * (2 * (model.head + model.rope_dim) + 2 * model.value_head)
+        attention = 2 * whole / t + 2 * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
+    kept = (10 if recipe.dropout else 8) * h / spread + attention + dense + routed
     scores = 0.0 if recipe.fused_attention else 5.0 * model.heads * recipe.sequence / t
     kept = kept + np.where(L.recompute == 0, scores, 0.0)
     result: Numbers = m * np.where(L.recompute == 2, 2 * h / spread, kept)

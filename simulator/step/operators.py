@@ -39,14 +39,17 @@ class Pass:
         return sum((getattr(self, name) for name in self.__slots__), np.zeros_like(self.matmul))
 
 
-def _products(machine: Machine, m: Numbers, shapes: list[tuple[Numbers, Numbers]], *, backward: bool) -> Numbers:
+def _products(
+    machine: Machine, m: Numbers, shapes: list[tuple[Numbers, Numbers]], *, backward: bool, sixteen: bool = False
+) -> Numbers:
     """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights."""
     total = np.zeros_like(m)
     for n, k in shapes:
         if backward:
-            total = total + gemm_time(machine, m, k, n) + gemm_time(machine, n, k, m)
+            inputs = gemm_time(machine, m, k, n, sixteen=sixteen)
+            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen)
         else:
-            total = total + gemm_time(machine, m, n, k)
+            total = total + gemm_time(machine, m, n, k, sixteen=sixteen)
     return total
 
 
@@ -97,7 +100,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     6 f / t (gated); backward twice as much.
 
     Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
-    sequence parallelism) and as often backward.
+    sequence parallelism) and as often backward; layers of routed experts alone half as often.
 
     Source
     ------
@@ -133,7 +136,9 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
 
     tp = group(machine, t, np.ones_like(t))
     volume = 2 * m * h
-    tensor = np.where(L.sequence_parallel > 0, 4 * all_gather(tp, volume), 2 * all_reduce(tp, volume))
+    # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
+    split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
+    tensor = split * np.where(L.sequence_parallel > 0, 2 * all_gather(tp, volume), all_reduce(tp, volume))
 
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
@@ -184,7 +189,7 @@ def _experts(machine: Machine, model: Transformer, L: Layouts, m: Numbers, *, ba
         total = total + _products(
             machine, m, [(matrices * wide / t, h * ones), (h * ones, wide / t)], backward=backward
         )
-    return total + _products(machine, m / t, [(model.experts * ones, h * ones)], backward=backward)
+    return total + _products(machine, m / t, [(model.experts * ones, h * ones)], backward=backward, sixteen=True)
 
 
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
@@ -196,6 +201,6 @@ def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tu
     shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
     zero = np.zeros_like(t)
     loss = stream_time(machine, 20 * m * model.vocabulary / t, kernels=5)
-    forward = Pass(_products(machine, m, shapes, backward=False), zero, loss / 2, zero, zero, zero)
-    backward = Pass(_products(machine, m, shapes, backward=True), zero, loss / 2, zero, zero, zero)
+    forward = Pass(_products(machine, m, shapes, backward=False, sixteen=True), zero, loss / 2, zero, zero, zero)
+    backward = Pass(_products(machine, m, shapes, backward=True, sixteen=True), zero, loss / 2, zero, zero, zero)
     return forward, backward

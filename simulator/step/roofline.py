@@ -39,7 +39,7 @@ def gemm_time(
     rows, columns = np.ceil(m / tile), np.ceil(n / tile)
     tiles = batch * rows * columns
     waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
-    rate = machine.peak16 * machine.gemm if sixteen else machine.peak * machine.gemm
+    rate = machine.gemm * (machine.peak16 if sixteen else machine.peak * machine.narrow)
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
     memory = 2 * batch * (m * k + n * k + m * n) / machine.stream
     corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.errors import PlanError
 from simulator.step import streaming, timing
@@ -56,47 +58,68 @@ def _pick(fixed: int | None, choices: Iterable[int]) -> list[int]:
 def candidates(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
 ) -> Layouts:
-    """Every layout worth a look: degrees that divide what they split, inside the domain where that matters.
+    """Every layout worth a look: tensor degrees that divide the heads inside a domain, stages of whole layers, experts
+    in whole groups.
 
     Data parallelism takes what the other degrees leave of ``accelerators``, but no replica that does not shorten the
     step: with m microbatches each, ⌈batch / (m · microbatch)⌉ replicas do the work, and the rest would only fail.
     """
-    r = request
-    if machine.execution != "gpu":
-        tiles = _pick(r.tensor, [1] if machine.execution == "wafer" else _powers(min(accelerators, 1024)))
-        grid = product(tiles, _pick(r.microbatch, _powers(min(recipe.batch, 4096))), _recompute(r, (0, 2)))
-        rows = [(t, 1, 1, 1, 1, b, k, 1, 0) for t, b, k in grid]
+    if machine.execution == "gpu":
+        shape = (model.layers, model.heads, model.experts, model.gated)
+        grid, unit = _grid(machine.domain, shape, recipe, request)
     else:
-        tensor = [t for t in _powers(min(machine.domain, accelerators, 64)) if model.heads % t == 0]
-        pipeline = [p for p in {*_divisors(model.layers), *_powers(model.layers)} if p <= min(accelerators, 256)]
-        context = _powers(max(recipe.sequence // 8192, 1)) if recipe.sequence >= 32768 else [1]
-        expert = [e for e in _divisors(model.experts) if e <= 256] if model.experts else [1]
-        micro = _powers(min(recipe.batch, 8))
-        kinds = (0, 2) if recipe.fused_attention and not model.gated else (0, 1, 2)
-        rows = []
-        for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
-            chunks = [v for v in _divisors(-(-model.layers // p)) if v <= 16] if p > 1 else [1]
-            parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
-            stages = (1, 2, 3) if p == 1 else (1, 2)
-            rest = product(
-                _pick(r.interleave, chunks), _pick(r.context, context), _pick(r.expert, expert),
-                _pick(r.microbatch, micro), _recompute(r, kinds), _pick(r.zero, stages), parallel,
-            )  # fmt: skip
-            rows += [(t, p, v, c, e, b, k, z, s) for v, c, e, b, k, z, s in rest]
-    t, p, v, c, e, b, k, z, s = np.array(rows, dtype=float).T
+        grid, unit = _streaming_grid(machine.execution == "wafer", recipe.batch, request)
+    t, p, v, c, e, b, k, z, s = grid
     room = np.floor(accelerators / (t * p * c))
-    if r.data is None:
+    if request.data is None:
         # replicas come in numbers whose ranks the experts' groups divide
-        unit = e / np.gcd(e.astype(int), (t * c).astype(int))
         d = np.minimum(room, np.maximum(np.floor(recipe.batch / b), 1))
         d = np.floor(d / unit) * unit
         d = np.ceil(recipe.batch / (np.ceil(recipe.batch / (np.maximum(d, 1) * b)) * b) / unit) * unit
     else:
-        d = np.full_like(t, r.data)
+        d = np.full_like(t, request.data)
     valid = (d >= 1) & (d <= room) & (np.mod(t * c * d, e) == 0)
     # ZeRO with one replica is no ZeRO; keep one spelling of it
-    valid &= (z == (1 if r.zero is None else r.zero)) | (d * c > 1)
+    valid &= (z == (1 if request.zero is None else request.zero)) | (d * c > 1)
     return Layouts(t, p, v, c, d, e, b, k, z, s).where(valid)
+
+
+@lru_cache(maxsize=64)
+def _grid(
+    domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, request: LayoutRequest
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """All combinations of degrees but the replicas, one a column, and the multiples in which replicas come.
+
+    The same for every number of accelerators, so a ladder of sizes builds it once.
+    """
+    (layers, heads, experts, gated), r = shape, request
+    tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
+    pipeline = [p for p in {*_divisors(layers), *_powers(layers)} if p <= 256]
+    context = _powers(max(recipe.sequence // 8192, 1)) if recipe.sequence >= 32768 else [1]
+    expert = [e for e in _divisors(experts) if e <= 256] if experts else [1]
+    micro = _powers(min(recipe.batch, 8))
+    kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
+    rows: list[tuple[int, ...]] = []
+    for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
+        chunks = [v for v in _divisors(-(-layers // p)) if v <= 16] if p > 1 else [1]
+        parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
+        stages = (1, 2, 3) if p == 1 else (1, 2)
+        rest = product(
+            _pick(r.interleave, chunks), _pick(r.context, context), _pick(r.expert, expert),
+            _pick(r.microbatch, micro), _recompute(r, kinds), _pick(r.zero, stages), parallel,
+        )  # fmt: skip
+        rows += [(t, p, *others) for others in rest]
+    grid = np.array(rows, dtype=float).T
+    whole = grid.astype(int)
+    return grid, grid[4] / np.gcd(whole[4], whole[0] * whole[3])
+
+
+def _streaming_grid(wafer: bool, batch: int, request: LayoutRequest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same for machines whose weights stream in: groups of tiles, microbatch and recomputation."""
+    tiles = _pick(request.tensor, [1] if wafer else _powers(1024))
+    combined = product(tiles, _pick(request.microbatch, _powers(min(batch, 4096))), _recompute(request, (0, 2)))
+    grid = np.array([(t, 1, 1, 1, 1, b, k, 1, 0) for t, b, k in combined], dtype=float).T
+    return grid, np.ones_like(grid[0])
 
 
 def _recompute(request: LayoutRequest, choices: Iterable[int]) -> list[int]:
@@ -127,15 +150,20 @@ def fastest(
     return Answer.of(evaluation, int(np.argmin(evaluation.total)))
 
 
-def fastest_of(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, like: Layout) -> Answer | None:
-    """The same degrees as ``like`` with the replicas ``accelerators`` leave room for; ``None`` when that does not fit.
+def fastest_of(
+    machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest, *, like: Layout
+) -> Answer | None:
+    """The fastest layout with the tensor, pipeline, context and expert degrees of ``like``; ``None`` if none fits.
 
-    For sizes a little below one that was searched: the best degrees do not change, only the number of replicas does.
+    For sizes below one that was searched: how the model is cut hardly changes with the number of replicas; how the
+    microbatches go through it (chunks, their size, recomputation) does, unless ``request`` fixes it.
     """
     data = accelerators // like.model_parallel
-    fixed = LayoutRequest(
-        tensor=like.tensor, pipeline=like.pipeline, interleave=like.interleave, context=like.context,
-        expert=like.expert, microbatch=like.microbatch, zero=like.zero, sequence_parallel=like.sequence_parallel,
+    fixed = request.model_copy(
+        update={
+            "tensor": like.tensor, "pipeline": like.pipeline, "context": like.context, "expert": like.expert,
+            "zero": like.zero, "sequence_parallel": like.sequence_parallel,
+        }
     )  # fmt: skip
     if data < 1:
         return None
@@ -161,8 +189,15 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
         One line for each degree that is wrong.
     """
     r, wrong = request, []
-    if r.tensor and machine.execution == "wafer" and r.tensor > 1:
-        wrong.append(f"tensor: a wafer holds whole layers; expected 1; got {r.tensor}")
+    if machine.execution != "gpu":
+        names = ("pipeline", "interleave", "context", "expert") + (("tensor",) if machine.execution == "wafer" else ())
+        wrong += [
+            f"{name}: weights stream through whole systems; expected 1; got {getattr(r, name)}"
+            for name in names
+            if (getattr(r, name) or 1) > 1
+        ]
+        if r.zero is not None and r.zero > 1:
+            wrong.append(f"zero: weights and gradients live outside already; expected 1 or less; got {r.zero}")
     if machine.execution == "gpu":
         if r.tensor and model.heads % r.tensor:
             near = [t for t in _divisors(model.heads) if t <= r.tensor][-1]

@@ -31,7 +31,11 @@ def hiding_batch(machine: Machine, model: Transformer, recipe: Recipe, *, tiles:
     with N weights of w bytes, F FLOPs a token: independent of the model's size as long as F ∝ N.
     """
     stream = 2 * model.parameters * PRECISIONS[recipe.precision].weight_bytes / (tiles * machine.edge_bandwidth)
-    each = recipe.sequence * model.flops_per_token(recipe.sequence) / (tiles * machine.peak * machine.gemm)
+    each = (
+        recipe.sequence
+        * model.flops_per_token(recipe.sequence)
+        / (tiles * machine.peak * machine.gemm * machine.narrow)
+    )
     return stream / each
 
 
@@ -54,16 +58,17 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     tiles, count = L.tensor, microbatches(recipe.batch, L)
     accelerators = tiles * L.data
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
-    ideal = flops / (accelerators * machine.peak)
+    ideal = flops / (accelerators * machine.rated)
     worked = L.microbatch * L.data * count * recipe.sequence / recipe.tokens  # the last microbatch may be short
-    arithmetic = ideal * worked / machine.gemm
+    arithmetic = flops * worked / (accelerators * machine.peak * machine.gemm * machine.narrow)
     again = np.where(L.recompute == 2, arithmetic / 3, 0.0)
     traffic = model.parameters * max(2 * formats.weight_bytes, formats.gradient_bytes)
     streaming = count * (traffic / (tiles * machine.edge_bandwidth) + machine.latency * model.layers * 2)
     exposed = np.maximum(streaming - arithmetic - again, 0)
     who = group(machine, tiles, np.ones_like(tiles))
     tokens = L.microbatch * recipe.sequence
-    exchanged = count * model.layers * 8 * all_gather(who, 2 * tokens * model.hidden)
+    passes = np.where(L.recompute == 2, 12, 8)  # four exchanges a layer forward, backward and once more recomputed
+    exchanged = count * model.layers * passes * all_gather(who, 2 * tokens * model.hidden)
     gradients = model.parameters * formats.gradient_bytes
     replicas = group(machine, L.data, tiles)
     reduced = np.zeros_like(tiles) if machine.execution == "wafer" else all_reduce(replicas, gradients / tiles)
@@ -81,7 +86,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         memory=_footprint(machine, model, recipe, L),
         tokens=recipe.tokens,
         model_flops=flops,
-        peak=accelerators * machine.peak,
+        peak=accelerators * machine.rated,
     )
 
 

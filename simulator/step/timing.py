@@ -144,8 +144,8 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     accelerators = L.tensor * L.pipeline * L.context * L.data
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
     skipped = flops - recipe.tokens * model.flops_per_token(recipe.sequence, causal=recipe.fused_attention)
-    ideal = flops / (accelerators * machine.peak)
-    masked = -skipped / (accelerators * machine.peak)
+    ideal = flops / (accelerators * machine.rated)
+    masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
     shared, routed = local_parameters(model, L)
     replicas = np.where(L.zero >= 1, L.data * L.context, 1)
@@ -172,5 +172,5 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         memory=footprint(machine, model, recipe, L),
         tokens=recipe.tokens,
         model_flops=flops,
-        peak=accelerators * machine.peak,
+        peak=accelerators * machine.rated,
     )

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_AS_THEY_ARE = (
-    "tokens_per_second", "mfu", "goodput", "cost_usd", "cost_usd_per_million_tokens", "energy_MWh", "peak_power_MW",
-    "carbon_tCO2e",
-)  # fmt: skip
+_AS_THEY_ARE = ("tokens_per_second", "mfu", "goodput", "energy_MWh", "peak_power_MW", "carbon_tCO2e")
+_MEGA = 1e6
 
 
 def compare(scenarios: Sequence[Scenario], *, seed: int | None = None) -> pd.DataFrame:
     """One run of each scenario, one row each.
 
+    Of a run that does not finish, time and cost are those of the whole job, carried on at the last rate; energy and
+    carbon are what it has used so far.
     A machine on which the job cannot run is an answer too: its row says why under ``problem``.
     """
     import pandas as pd
@@ -55,6 +55,8 @@ def _row(scenario: Scenario, seed: int | None) -> dict[str, Any]:
         "finish_date": summary.projected_finish_date,
         "time_to_train_d": _over(summary.projected_time_to_train_s, DAY),
         "mtti_h": _over(summary.mtti_s, HOUR),
+        "cost_usd": summary.projected_cost_usd,
+        "cost_usd_per_million_tokens": _over(summary.projected_cost_usd, summary.tokens_target / _MEGA),
         **{name: getattr(summary, name) for name in _AS_THEY_ARE},
         "problem": "",
     }  # fmt: skip

@@ -6,17 +6,34 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from simulator.units import Tokens, Unit
+from simulator.errors import PlanError
+from simulator.units import Tokens, Unit, show
 
 __all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
+
+
+_MOST_TOKENS = 1e18  # a million times what the largest runs of 2025 read; beyond it calendars and money lose meaning
 
 
 def _batch(written: Any) -> float:
     """Global batch in tokens, or negative in sequences: the sequence length is not known here."""
     if isinstance(written, str) and re.search(r"sequences?\s*$", written):
-        return -Unit("sequence", "batch size", "4 Mtoken or 2048 sequences", zero=False).parse(written)
+        sequences = Unit("sequence", "batch size", "4 Mtoken or 2048 sequences", zero=False).parse(written)
+        if sequences < 1:
+            raise ValueError(f"expected at least one sequence; got {written!r}")
+        return -sequences
     return Unit("token", "batch size", "4 Mtoken' or '2048 sequence", zero=False).parse(written)
 
 
@@ -73,6 +90,22 @@ class TrainingJob(BaseModel):
         default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
     )
 
+    @field_validator("tokens")
+    @classmethod
+    def _readable(cls, tokens: float) -> float:
+        if tokens > _MOST_TOKENS:
+            raise ValueError(f"expected at most {_MOST_TOKENS:g} tokens; got {tokens:g}")
+        return tokens
+
+    @field_validator("batch")
+    @classmethod
+    def _at_least_one_step(cls, batch: float, info: ValidationInfo) -> float:
+        tokens = info.data.get("tokens", _MOST_TOKENS)  # of sequences, each has a token at least
+        if abs(batch) > tokens:
+            got = show(batch, "token") if batch > 0 else f"{-batch:,.0f} sequences"
+            raise ValueError(f"expected a batch of at most the job's {show(tokens, 'token')}; got {got}")
+        return batch
+
     @model_validator(mode="after")
     def _ordered(self) -> TrainingJob:
         if self.accelerators and self.minimum and self.minimum > self.accelerators:
@@ -80,11 +113,33 @@ class TrainingJob(BaseModel):
         return self
 
     def batch_sequences(self, sequence: int) -> int:
-        """Sequences in one global batch, at least one."""
-        return max(1, round(-self.batch if self.batch < 0 else self.batch / sequence))
+        """Sequences in one global batch.
+
+        Raises
+        ------
+        PlanError
+            The batch is smaller than one sequence, or larger than all that the job is to read.
+        """
+        if 0 < self.batch < sequence:
+            raise PlanError(
+                f"job {self.name}: expected a batch of at least one sequence of {sequence:,} tokens; "
+                f"got {show(self.batch, 'token')}; a larger batch or a shorter sequence would do"
+            )
+        if -self.batch * sequence > self.tokens:
+            raise PlanError(
+                f"job {self.name}: expected a batch of at most the job's {show(self.tokens, 'token')}; got "
+                f"{-self.batch:,.6g} sequences of {sequence:,} tokens, {show(-self.batch * sequence, 'token')} in all"
+            )
+        return round(-self.batch if self.batch < 0 else self.batch / sequence)
 
     def recipe(self, context: int) -> Recipe:
-        """What the step model needs, with the model's ``context`` where the job names no sequence length."""
+        """What the step model needs, with the model's ``context`` where the job names no sequence length.
+
+        Raises
+        ------
+        PlanError
+            As of :meth:`batch_sequences`.
+        """
         sequence = self.sequence or context
         return Recipe(
             batch=self.batch_sequences(sequence),

@@ -13,11 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 import simulator
+import simulator.errors
 from simulator.cli import app
 from simulator.report.text import headline
 from simulator.run import run
 
 QUICK = "aws-p5"
+LONG = "x" * 300
 runner = CliRunner()
 
 
@@ -104,9 +106,45 @@ def test_replicas_print_their_spread():
     assert "P95" in result.stdout
 
 
-def test_quiet_prints_nothing():
-    result = _invoke("run", QUICK, "--quiet")
-    assert result.stdout == ""
+def test_quiet_prints_nothing_but_the_document_asked_for():
+    assert _invoke("run", QUICK, "--quiet").stdout == ""
+    assert json.loads(_invoke("run", QUICK, "--quiet", "--json").stdout)["folder"]
+    assert "--json still prints" in " ".join(re.sub("[│╭╰]", "", _invoke("run", "--help").stdout).split())
+
+
+def test_a_folder_holds_the_last_run_and_nothing_of_the_one_before():
+    _invoke("run", QUICK, "--replicas", "2", "--out", "here", "--quiet")
+    Path("here/notes.txt").write_text("mine")
+    _invoke("run", QUICK, "--out", "here", "--quiet")
+    manifest = json.loads(Path("here/run.json").read_text())
+    assert {path.name for path in Path("here").iterdir()} == {"run.json", "notes.txt", *manifest["sha256"]}
+    assert "spread.csv" not in manifest["sha256"]
+
+
+@pytest.mark.parametrize("name", ["summary.json", "events.csv", "dashboard.png", "run.json"])
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_that_was_not_finished_has_no_run_json_and_no_half_file(quick, monkeypatch, name, trouble):
+    quick.write(Path("here"))
+    before = {path.name: path.read_bytes() for path in Path("here").iterdir()}
+    replace = Path.replace
+
+    def refuse(self, target):
+        if Path(target).name == name:
+            raise trouble
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises((simulator.errors.SimulatorError, KeyboardInterrupt)):
+        quick.write(Path("here"))
+    left = {path.name: path.read_bytes() for path in Path("here").iterdir()}
+    assert left == {kept: content for kept, content in before.items() if kept != "run.json"}
+
+
+def test_an_old_figure_does_not_stand_beside_a_new_table():
+    Path("impossible.yaml").write_text(IMPOSSIBLE)
+    _invoke("compare", QUICK, "--out", "side")
+    runner.invoke(app, ["compare", "impossible.yaml", "--out", "side"])
+    assert [path.name for path in Path("side").iterdir()] == ["compare.csv"]
 
 
 def test_a_missed_expectation_exits_1():
@@ -138,6 +176,15 @@ def test_not_finished_exits_3_and_is_an_answer_even_when_an_expectation_fails_to
         (("new", "mine", "--from", "nothing"), "nothing"),
         (("new", "../mine", "--from", QUICK), "mine"),
         (("run", QUICK, "--out", "file/below"), "not a folder"),
+        (("run", QUICK, "--out", LONG), "File name too long"),
+        (("run", QUICK, "--out", f"deep/{LONG}/below"), "File name too long"),
+        (("compare", QUICK, "--out", LONG), "File name too long"),
+        (("schema", "--out", LONG), "File name too long"),
+        (("new", LONG, "--from", QUICK), "expected at most 80"),
+        (("run", os.devnull), "got a device"),
+        (("plan", QUICK, "--set", "jobs.0.batch=1 token"), "at least one sequence of 4,096 tokens; got 1 token"),
+        (("plan", QUICK, "--set", "jobs.0.tokens=1e30 token"), "expected at most 1e+18 tokens"),
+        (("plan", QUICK, "--set", "name=!!map x"), "got the tag '!!map'"),
     ],
 )
 def test_mistakes_exit_2_with_a_message_and_nothing_written(arguments, said):
@@ -203,6 +250,12 @@ def test_new_writes_a_scenario_that_is_valid_and_never_overwrites():
     assert Path("mine.yaml").read_text() == written
 
 
+def test_new_takes_the_name_of_a_file_for_the_name():
+    assert _invoke("new", "mine.yaml", "--from", QUICK).exit_code == 0
+    assert [path.name for path in Path().iterdir()] == ["mine.yaml"]
+    assert "name: mine\n" in Path("mine.yaml").read_text()
+
+
 def test_schema_prints_what_it_writes():
     printed = _invoke("schema").stdout
     _invoke("schema", "--out", "s.json")
@@ -246,9 +299,8 @@ def test_version_is_the_distributions():
 
 def _process(*arguments: str, **options):
     environment = {**os.environ, "PYTHONPATH": str(Path(simulator.__file__).parents[1]), **options.pop("env", {})}
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False, **options
-    )
+    options = {"capture_output": True, **options}
+    return subprocess.run([sys.executable, *arguments], text=True, env=environment, check=False, **options)
 
 
 def test_help_needs_none_of_the_heavy_packages():
@@ -267,6 +319,33 @@ def test_as_a_process_mistakes_have_no_traceback():
     assert result.returncode == 2
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("schema",), ("plan", QUICK), ("run", QUICK, "--json", "--out", "here")]
+)
+def test_output_that_cannot_be_written_is_told_and_exits_2(arguments):
+    with Path("/dev/full").open("w") as full:
+        result = _process("-m", "simulator.cli", *arguments, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert result.returncode == 2
+    assert result.stderr == "standard output: cannot be written: No space left on device\n"
+
+
+def test_a_reader_who_has_heard_enough_hears_no_complaint():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        result = _process("-m", "simulator.cli", "schema", stdout=pipe, stderr=subprocess.PIPE, capture_output=False)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_folder_whose_name_is_no_text_is_written_and_named():
+    name = os.fsdecode(b"b\xff")
+    result = _process("-m", "simulator.cli", "run", QUICK, "--json", "--out", name)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["folder"] == name
+    assert json.loads((Path(name) / "run.json").read_text())["arguments"][-1] == name
 
 
 def test_a_terminal_without_our_letters_still_gets_its_answer():

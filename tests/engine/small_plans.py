@@ -39,6 +39,7 @@ def rung(
         restart=restart,
         load=load,
         mtti=mtti,
+        running=1.0,
         hiding_batch=None,
         step=NOT_LOOKED_AT,
         layout=NOT_LOOKED_AT,

@@ -10,6 +10,7 @@ from simulator.errors import PlanError
 from simulator.plan import levers, outlook, plan
 from simulator.plan.outlook import rung_at
 from simulator.scenario import vary
+from simulator.study.replicate import replicate
 from simulator.units import DAY
 
 
@@ -138,7 +139,7 @@ def test_two_jobs_get_sizes_for_while_both_run_and_for_after(tesla):
     assert made.jobs[0].rungs[0].accelerators <= 8000
     sizes = {rung.accelerators for rung in made.jobs[1].rungs}
     assert min(sizes) <= 10_000 - 8000
-    assert max(sizes) > 8000
+    assert max(sizes) > 7000
 
 
 def test_what_the_plan_rests_on_can_be_cited(planned):
@@ -182,3 +183,60 @@ def test_the_llama_3_run_comes_out_as_published(tesla):
 def test_horizon_does_not_change_the_speed(planned, tesla):
     longer = tesla.model_copy(update={"horizon": tesla.horizon + 30 * DAY})
     assert replace(plan(longer), horizon=planned.horizon, scenario=planned.scenario) == planned
+
+
+def test_jobs_that_share_the_cluster_are_expected_side_by_side(tesla):
+    job = tesla.jobs[0].model_copy(update={"accelerators": 4000})
+    one = plan(tesla.model_copy(update={"jobs": (job,)}))
+    two = plan(tesla.model_copy(update={"jobs": (job, job.model_copy(update={"name": "twin"}))}))
+    assert outlook(two).finish == pytest.approx(outlook(one).finish, rel=0.01)
+
+
+def test_dates_of_power_may_stand_in_any_order(tesla):
+    power = {"2023-08-18": "30 MW", "2023-05-20": "10 MW"}
+    for order in (power, dict(reversed(power.items()))):
+        assert plan(vary(tesla, {"site": {"name": "us-average", "power": order}})).power[0].watts == 30e6
+
+
+def test_a_minimum_counts_what_the_job_is_given_not_what_its_layout_uses(tesla):
+    changed = vary(tesla, {"jobs.llama.accelerators": 1001, "jobs.llama.minimum": 1001})
+    assert plan(changed).jobs[0].rungs
+
+
+def test_a_minimum_that_never_has_power_is_refused(tesla):
+    capped = {"site": {"name": "us-average", "power": {"2023-08-01": "2 MW"}}, "jobs.llama.minimum": 9000}
+    with pytest.raises(PlanError, match="expected at least 9000 accelerators; at most"):
+        plan(vary(tesla, capped))
+
+
+def test_a_run_that_can_never_get_anywhere_is_refused_with_the_arithmetic(tesla):
+    with pytest.raises(PlanError, match="it never gets anywhere"):
+        plan(vary(tesla, {"failures": {"fleet": "llama-3-fleet", "scale": 1e6}}))
+    with pytest.raises(PlanError, match="shorter checkpoint intervals"):
+        plan(vary(tesla, {"checkpoint": {"interval": "10 y"}}))
+
+
+def test_the_ladder_goes_down_to_the_smallest_size_that_holds_the_model(tesla):
+    """So that a cluster whose nodes fail faster than they are repaired trains on what is left."""
+    sizes = [rung.accelerators for rung in plan(tesla).jobs[0].rungs]
+    assert min(sizes) <= 64
+
+
+def test_a_fixed_recomputation_holds_on_every_size(tesla):
+    made = plan(vary(tesla, {"jobs.llama.layout": {"recompute": "full"}}))
+    assert {rung.layout.recompute for rung in made.jobs[0].rungs} == {"full"}
+
+
+def test_machines_are_written_off_at_what_they_were_bought_for(planned):
+    tariff = planned.tariff
+    assert tariff.price[0] == pytest.approx((tariff.capital[0] + tariff.network[0]) * tariff.life)
+
+
+@pytest.mark.parametrize("name", ["aws-p5", "tesla-h100", "el-capitan", "frontier"])
+def test_expectation_and_simulation_agree(name):
+    """Mean of ten runs against the closed forms: finish within 1.5 %, energy within 3 %."""
+    made = plan(scenarios.read(scenarios.find(name)))
+    runs = replicate(made, 10).ensemble.statistics
+    expected = outlook(made)
+    assert runs["time_to_train_s"].mean == pytest.approx(expected.finish, rel=0.015)
+    assert runs["energy_MWh"].mean == pytest.approx(expected.energy / 3.6e9, rel=0.03)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simulator.reliability.checkpoint import (
     daly_interval,
+    effective_recovery,
     expected_goodput,
     interval_for,
     optimal_interval,
@@ -128,3 +129,12 @@ def test_the_interval_of_a_rule_is_the_rule_s(between, ratio):
 def test_without_failures_a_rule_saves_once_a_day():
     assert interval_for("optimal", save=10.0, between=math.inf) == 86400.0
     assert interval_for("optimal", save=0.0, between=1000.0) == 1.0  # and a free save is not taken for ever
+
+
+def test_recoveries_that_vary_cost_as_their_mean_success():
+    """R = −M ln E[e^(−R/M)]: fixed recoveries stay what they are, rare long ones weigh less than their mean."""
+    assert effective_recovery([(1.0, 300.0)], between=1000.0) == pytest.approx(300.0)
+    mixed = effective_recovery([(0.9, 300.0), (0.1, 3000.0)], between=1000.0)
+    assert 300 < mixed < 0.9 * 300 + 0.1 * 3000
+    calm = effective_recovery([(0.9, 300.0), (0.1, 3000.0)], between=1e9)
+    assert calm == pytest.approx(0.9 * 300 + 0.1 * 3000, rel=1e-3)

@@ -1,9 +1,12 @@
 """Text and figures say the summary's numbers, in any width, with any name, on any machine."""
 
+import datetime as dt
+import json
 import os
 import stat
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -149,6 +152,53 @@ def test_every_axis_names_its_unit_and_is_dated():
         assert len(set(labels)) == len(labels)
 
 
+@pytest.mark.parametrize("start", [dt.date(2026, 2, 25), dt.date(2026, 4, 20), dt.date(2024, 12, 24)])
+@pytest.mark.parametrize("horizon", [4 * DAY, 9 * DAY, 17 * DAY, 33 * DAY, 60 * DAY])
+def test_dates_never_collide_and_all_panels_have_the_same(start, horizon):
+    short = replace(PLAN, start=start, horizon=horizon)
+    page = figures.dashboard(timeline.timeline(short, simulate(short)), headline="h", subtitle="s", target=2e12)
+    page.canvas.draw()
+    for axes in page.axes:
+        extents = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert all(right.x0 - left.x1 > 3 for left, right in pairwise(extents))
+        assert [*axes.get_xticks()] == [*page.axes[0].get_xticks()]
+
+
+def test_the_year_stands_clear_of_the_footer():
+    short = replace(PLAN, horizon=9 * DAY)
+    page = figures.dashboard(timeline.timeline(short, simulate(short)), headline="h", subtitle="s " * 200, target=2e12)
+    page.canvas.draw()
+    footer = max(text.get_window_extent().y1 for text in page.texts if text.get_text().startswith("s"))
+    for axes in page.axes[2:]:
+        year = axes.xaxis.get_offset_text()
+        assert year.get_text() == "2024"
+        assert year.get_window_extent().y0 > footer
+
+
+def _replicated():
+    frame = timeline.timeline(PLAN, simulate(PLAN))
+    bands = spread([curve(PLAN, series(PLAN, simulate(PLAN, seed))) for seed in range(4)])
+    return figures.dashboard(frame, headline="h", subtitle="s", target=2e12, spread=bands)
+
+
+def test_a_state_is_drawn_in_steps_and_a_total_is_not():
+    page = _replicated()
+    drawn = {axes.get_title(loc="left"): {line.get_label(): line for line in axes.lines} for axes in page.axes}
+    for title, expected in (("Nodes", "steps-pre"), ("Facility power", "steps-pre"), ("Tokens trained", "default")):
+        assert drawn[title]["median"].get_drawstyle() == expected
+    # the second pool's delivery is a cliff within one bin of the band, not a slope
+    heights = drawn["Nodes"]["median"].get_ydata()
+    between = (heights > heights[1] * 1.05) & (heights < heights.max() * 0.95)
+    assert between.sum() <= 1
+
+
+def test_the_legend_of_replicas_leaves_the_title_alone():
+    page = _replicated()
+    page.canvas.draw()
+    for axes in page.axes[::2]:
+        assert axes._left_title.get_window_extent().x1 + 5 < axes.get_legend().get_window_extent().x0
+
+
 def test_averages_keep_the_integral():
     frame = timeline.timeline(PLAN, simulate(PLAN))
     _, mean = figures.averaged(frame, "power_MW")
@@ -176,6 +226,8 @@ def test_comparison_tells_unfinished_from_impossible():
         console.print(comparison(_comparison()))
     said = captured.get()
     assert "–*" in said
+    assert "1 GWh*" in said
+    assert "days and cost carried on at its last rate; energy so far" in said
     assert "none: needs 96 GB, has 80 GB" in said
     assert "nan" not in said
 
@@ -226,6 +278,36 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SimulatorError, match="is not a folder"):
         folder.check_writable(tmp_path / "file" / "below")
+
+
+def test_a_name_no_file_can_have_is_refused_before_the_work(tmp_path):
+    long = "x" * 300
+    for out in (tmp_path / long, tmp_path / "new" / long / "below"):
+        with pytest.raises(SimulatorError, match="File name too long"):
+            folder.check_writable(out)
+        with pytest.raises(SimulatorError, match="File name too long"):
+            folder.write(out / "f", lambda path: None)
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(SimulatorError, match="is not a folder"):
+        folder.check_writable(tmp_path / "link")
+
+
+def test_a_longest_name_can_be_written(tmp_path):
+    folder.write(tmp_path / ("x" * 255), lambda path: path.write_text("x"))
+
+
+def test_what_cannot_be_removed_is_told(tmp_path):
+    folder.remove(tmp_path / "absent")
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(SimulatorError, match=r"run\.json: cannot be written"):
+        folder.remove(tmp_path / "run.json")
+
+
+def test_json_can_hold_any_file_name():
+    name = os.fsdecode(b"b\xff\xc3\xbc")
+    text = folder.as_json({"folder": name})
+    assert json.loads(text.encode("utf-8"))["folder"] == name
+    assert "ü" in text
 
 
 def test_json_refuses_what_json_has_not():

@@ -69,6 +69,8 @@ def written(tmp_path):
         ("layout: {tensor: 8,", "layout: {tensr: 8,", "jobs.second-run.layout.tensr", "did you mean 'tensor'?"),
         ("layout: {tensor: 8,", "layout: {tensor: eight,", "jobs.second-run.layout.tensor", "got 'eight'"),
         ("batch: 16 Mtoken", "batch: 2000", "jobs.pretrain.batch", "bare number 2000"),
+        ("batch: 16 Mtoken", "batch: 0.5 sequence", "jobs.pretrain.batch", "at least one sequence; got '0.5 sequence'"),
+        ("batch: 16 Mtoken", "batch: 99 Ttoken", "jobs.pretrain.batch", "of at most the job's "),
         ("name: second-run", "name: pretrain", "jobs", "different name for each job; got pretrain more than once"),
         ("name: growing", "name: My Cluster!", "name", "lower-case letters, digits and dashes"),
         ("seed: 7", "seed: -1", "seed", "expected at least 0; got -1"),
@@ -105,6 +107,11 @@ def test_arrivals_that_never_reach_the_job_say_how_many_arrive_and_by_when(writt
     (fault,) = faults(written(VALID.replace("accelerators: 16_000", "accelerators: 100_000")))
     assert fault.path == "jobs.pretrain.accelerators"
     assert "the 20,000 accelerators that arrive by 2024-12-01; got 100,000" in fault.message
+
+
+def test_an_exclamation_mark_in_text_is_no_tag(written):
+    text = VALID.replace("question: ", 'question: "!!map x"  # !!set ')
+    assert read(written(text)).question == "!!map x"
 
 
 def test_all_faults_come_at_once_in_the_order_of_the_file(written):
@@ -144,6 +151,7 @@ def test_an_inherited_fault_is_told_at_the_parents_line(written):
     ("change", "message"),
     [
         ("seed", "expected path=value"),
+        ("jobs.pretrain.tokens=!!map x", "got the tag '!!map'"),
         ("=3", "expected path=value"),
         ("sede=3", "--set sede=3: sede: unknown key 'sede'; did you mean 'seed'?"),
         (
@@ -181,7 +189,15 @@ def test_a_wrong_change_names_itself(change, message):
         ("name: a\n---\nname: b\n", 2, "a second document"),
         ("name: a\nname: b\n", 2, "expected each key once; got it again (first at line 1)"),
         ("name: *nobody\n", 1, "an alias without an anchor"),
-        ("name: !!python/object:os.system a\n", 1, "a plain value; got one with the tag"),
+        ("name: !!python/object:os.system a\n", 1, "got the tag '!!python/object:os.system'"),
+        ('!!python/object/apply:os.system ["x"]\n', 1, "got the tag '!!python/object/apply:os.system'"),
+        ("seed: 1\nname: !!map x\n", 2, "expected values without a YAML tag; got the tag '!!map'"),
+        ("!!omap\n- a: 1\n", 1, "got the tag '!!omap'"),
+        ("!!set {a, b}\n", 1, "got the tag '!!set'"),
+        ("seed: !!int [1]\n", 1, "got the tag '!!int'"),
+        ("seed: !!str 5\n", 1, "got the tag '!!str'"),
+        ("seed: ! 5\n", 1, "got the tag '!'"),
+        ("!!map {a: 1}: 2\n", 1, "got the tag '!!map'"),
         ("? [a]\n: b\n", 1, "expected a plain word as key"),
         ("name: a\nnotes: \x07\n", 2, "expected YAML"),
         (b"name: a\nnotes: \xff\n", 2, "expected UTF-8 text"),

@@ -1,5 +1,7 @@
 """A scenario goes by its path, or by its name when it came with the package."""
 
+import os
+
 import pytest
 
 from simulator.errors import ScenarioError
@@ -62,6 +64,19 @@ def test_what_is_nowhere_is_told_with_what_there_is(shelf, name, message):
     with pytest.raises(ScenarioError) as caught:
         find(name)
     assert message in str(caught.value)
+
+
+def test_what_is_there_and_no_file_is_told_for_what_it_is(shelf, tmp_path):
+    here = tmp_path / "here"
+    os.mkfifo(here / "pipe.yaml")
+    (here / "link.yaml").symlink_to("colosus.yaml")
+    (here / "folder.yaml").mkdir()
+    kinds = {"pipe.yaml": "a named pipe", "folder.yaml": "a folder", os.devnull: "a device",
+             "link.yaml": "a link to 'colosus.yaml', which does not exist"}  # fmt: skip
+    for name, kind in kinds.items():
+        with pytest.raises(ScenarioError) as caught:
+            find(name)
+        assert str(caught.value) == f"{name}: expected a scenario file; got {kind}"
 
 
 def test_the_repository_finds_its_own_scenarios():

@@ -37,8 +37,8 @@ def scenarios(draw):
     job = {
         "name": draw(st.text(min_size=1, max_size=10)),
         "model": "Llama-3.1-405B",
-        "tokens": quantity("token", "Gtoken", "Ttoken"),
-        "batch": quantity("token", "ktoken", "sequence"),
+        "tokens": f"{draw(st.floats(1, 1e6))!r} {draw(st.sampled_from(['Gtoken', 'Ttoken']))}",
+        "batch": f"{draw(st.floats(1, 1e6))!r} {draw(st.sampled_from(['token', 'ktoken', 'sequence']))}",
         "layout": draw(st.just("fastest") | st.just(layout)),
         **maybe("precision", "fp8"),
         **maybe("sequence", draw(st.integers(1, 10**6))),

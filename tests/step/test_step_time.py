@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine, slowest
+from simulator.step.search import candidates
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 LLAMA = Transformer.load("Llama-3.1-405B")
@@ -98,6 +99,58 @@ def test_interleaving_shrinks_the_bubble_in_proportion(h100):
     assert once == pytest.approx(2 * twice)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    pipeline=st.sampled_from([2, 4, 8, 16]),
+    interleave=st.sampled_from([1, 2, 4]),
+    microbatches=st.integers(1, 64),
+)
+def test_a_microbatch_passes_every_stage_however_fine_the_chunks(h100, pipeline, interleave, microbatches):
+    """The step is never shorter than one microbatch through all stages, nor than one stage's work on all of them."""
+    layout = Layout(tensor=8, pipeline=pipeline, interleave=interleave, data=1)
+    parts = evaluate(h100, SMALL, Recipe(batch=microbatches, sequence=4096), Layouts.of([layout])).at(0).parts
+    named = dict(parts)
+    outside = ("pipeline bubble", "pipeline transfers", "data parallel", "optimizer")
+    work = sum(seconds for name, seconds in parts if name not in outside)
+    stage = work / microbatches
+    assert work + named["pipeline bubble"] >= max(pipeline, microbatches) * stage * (1 - 1e-9)
+
+
+def test_experts_are_spread_over_ranks_they_divide(h100):
+    found = candidates(h100, EXPERTS, Recipe(batch=4096, sequence=4096), 1000, LayoutRequest())
+    assert (np.mod(found.tensor * found.context * found.data, found.expert) == 0).all()
+    with pytest.raises(PlanError, match="expected a divisor of tensor × context × data = 1421 ranks; got 8"):
+        fastest(h100, EXPERTS, Recipe(batch=4096, sequence=4096), 1421, LayoutRequest(tensor=1, expert=8, data=1421))
+
+
+def test_degrees_a_wafer_does_not_have_are_refused():
+    recipe = Recipe(batch=64, sequence=2048, precision="fp16")
+    with pytest.raises(PlanError, match="pipeline: weights stream through whole systems; expected 1; got 4"):
+        fastest(on("CS-3", "swarmx", "fp16"), SMALL, recipe, 8, LayoutRequest(pipeline=4, zero=3))
+
+
+def test_a_tapered_fabric_slows_transfers_that_leave_the_pod(h100):
+    tapered = on("HGX-H100", "meta-roce-24k")
+    free = replace(tapered, tapers=tuple(1.0 for _ in tapered.tapers))
+    layout = Layouts.of([Layout(tensor=8, pipeline=2, data=512)])
+    recipe = Recipe(batch=4096, sequence=4096)
+    name = "pipeline transfers"
+    assert evaluate(tapered, SMALL, recipe, layout).parts[name] > evaluate(free, SMALL, recipe, layout).parts[name]
+
+
+def test_a_format_no_faster_than_16_bit_costs_nothing():
+    wide, narrow = on("Dojo-tile", "dojo-mesh"), on("Dojo-tile", "dojo-mesh", "fp8")
+    assert narrow.peak == wide.peak
+    assert narrow.narrow == 1
+
+
+def test_mfu_on_mixed_pools_is_measured_by_all_their_peaks(h100, a100):
+    mixed = slowest([h100, a100], [8, 24])
+    assert mixed.rated == pytest.approx((8 * 989e12 + 24 * 312e12) / 32)
+    step = evaluate(mixed, SMALL, Recipe(batch=64, sequence=2048), Layouts.of([Layout(tensor=8, data=4)])).at(0)
+    assert step.peak == pytest.approx(32 * mixed.rated)
+
+
 def test_weights_of_llama_405b_take_two_bytes_each(a100):
     whole = Layouts.of([Layout(zero=0)])
     memory = evaluate(a100, LLAMA, Recipe(batch=1, sequence=1), whole).memory.at(0)
@@ -162,7 +215,7 @@ def test_fp8_is_faster_but_less_than_twice(h100):
 def test_mixed_pools_go_at_the_pace_of_the_slower(h100):
     h200 = on("HGX-H200", "infiniband-ndr-400g")
     recipe, layout = Recipe(batch=2048, sequence=8192), Layouts.of([Layout(tensor=8, pipeline=18, data=64)])
-    mixed = evaluate(slowest([h100, h200]), LLAMA, recipe, layout)
+    mixed = evaluate(slowest([h100, h200], [8, 8]), LLAMA, recipe, layout)
     each = [evaluate(one, LLAMA, recipe, layout) for one in (h100, h200)]
     assert mixed.total[0] == pytest.approx(max(one.total[0] for one in each))
     assert mixed.memory.capacity == min(one.memory.capacity for one in each)
@@ -170,7 +223,7 @@ def test_mixed_pools_go_at_the_pace_of_the_slower(h100):
 
 def test_machines_that_execute_differently_share_no_job(h100):
     with pytest.raises(PlanError, match="execute differently"):
-        slowest([h100, on("CS-3", "swarmx", "fp16")])
+        slowest([h100, on("CS-3", "swarmx", "fp16")], [8, 1])
 
 
 @settings(deadline=None, max_examples=25)
