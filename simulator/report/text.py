@@ -217,7 +217,7 @@ def _what_it_cost(shown: Answer) -> Table:
     made.add_row("total", money(total), "")
     if shown.summary.purchase_usd:
         life = duration(shown.plan.tariff.life)
-        made.add_row("bought for", money(shown.summary.purchase_usd), f"in {life}")
+        made.add_row("bought for", money(shown.summary.purchase_usd), f"over {life}")
     return made
 
 
