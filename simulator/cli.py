@@ -354,6 +354,7 @@ def validate(
     for wanted in filter(None, (out, figure)):
         check_writable(wanted.parent)
     path = file or measurements()
+    shown = str(file) if file else "seeds/measurements/throughput.csv"
     outcomes = predict_all(read(path))
     card = scorecard(outcomes, [name.strip() for name in by.split(",") if name.strip()])
     if out is not None:
@@ -362,7 +363,7 @@ def validate(
         from simulator.report import figures
 
         write(figure, partial(figures.save, figures.validation(frame(outcomes))))
-    document = {"file": str(path), **card.to_dict()}
+    document = {"file": shown, **card.to_dict()}
     if as_json:
         _print_json(document)
     else:

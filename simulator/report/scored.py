@@ -60,8 +60,8 @@ def scored(card: Mapping[str, Any]) -> RenderableType:
         parts += ["", _groups(card["groups"])]
         parts.append(
             "median to worst: absolute error; bias: median signed error; constant: the error of a constant "
-            "utilisation, the median of the other sources; in 80 %: share of rows inside their interval; stated: no setting that "
-            "decides the step time was filled"
+            "utilisation, the median of the other sources; in 80 %: share of rows inside their interval; stated: "
+            "no setting that decides the step time was filled"
         )
     if card["skipped"]:
         parts += ["", _skipped(card["skipped"])]

@@ -1,7 +1,8 @@
 """What a row leaves open: one rule for all rows.
 
-What the framework of that year does by default, else the fastest setting that fits into memory.  Every blank that is
-filled is named in the row's ``inferred``.
+What the framework of that year does by default, else the fastest setting that fits into memory; where none fits by our
+count, the fastest within a fifth of the leanest, for the row did run.  Every blank that is filled is named in the
+row's ``inferred``.
 
 ====================== =================================================================================================
 blank                  filled with
@@ -15,7 +16,7 @@ tp, pp                 1 where weights are sharded over the replicas (stage 3); 
 cp                     1
 dp                     what tp, pp and cp leave of the accelerators; also where the stated dp contradicts them
 ep                     1 where weights are sharded over the replicas (stage 3); else the fastest divisor of the experts
-vpp                    Megatron-LM and NeMo since 2023: the fastest divisor of a stage's layers; others: none
+vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed
 micro_batch            the fastest power of two, up to 32, that fits
 recompute              full before 2023; else the fastest of none, selective and full that fits
 precision              bf16, or fp16 where there is none; 4-bit formats and int8: fp8 where there is one, else bf16
@@ -69,13 +70,12 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    megatron = bool(re.search(r"megatron|nemo", said)) and "deepspeed" not in said
     shards = bool(re.search(r"fsdp|torchtitan|maxtext|axlearn|jax|pax", said)) or family == "tpu"
     return Habits(
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
         dropout=old,
-        interleaves=megatron and not old,
+        interleaves=not (old or "deepspeed" in said),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
         tensorwise="deepspeed" in said,
@@ -130,7 +130,7 @@ def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
         return ("fp8" if "fp8" in peaks else wide), True
     if re.search(r"fp8|e4m3", said):
         return ("fp8", False) if "fp8" in peaks else (wide, True)
-    if re.search(r"bf16|bfloat16", said):
+    if re.search(r"\bbf16|\bbfloat16", said):
         return "bf16", False
     if re.search(r"fp16|float16|half|mixed", said):
         return "fp16", False

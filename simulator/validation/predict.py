@@ -25,6 +25,7 @@ __all__ = ["Prediction", "predict"]
 _USUAL_BATCH = 4e6  # tokens
 _LARGEST_MICROBATCH = 32
 _LARGEST_CHUNKS = 16
+_LEAN = 1.2  # of the leanest layout's memory: as far as our count may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,13 @@ def predict(inputs: Inputs) -> Prediction:
 
 
 def _best(evaluation: Evaluation) -> tuple[int, bool]:
-    """The fastest that fits; where none does by our count, the leanest, for it did run."""
+    """The fastest that fits; where none does by our count, the fastest of the lean ones, for the row did run."""
     fits = evaluation.fits
     if fits.any():
         return int(np.argmin(np.where(fits, evaluation.total, np.inf))), True
-    return int(np.argmax(evaluation.memory.margin)), False
+    needed = evaluation.memory.capacity - evaluation.memory.margin
+    lean = needed <= _LEAN * needed.min()
+    return int(np.argmin(np.where(lean, evaluation.total, np.inf))), False
 
 
 def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[str]) -> Recipe:
