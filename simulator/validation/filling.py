@@ -1,8 +1,8 @@
 """What a row leaves open: one rule for all rows.
 
-What the framework of that year does by default, else the fastest setting that fits into memory; where none fits by our
-count, the fastest within a fifth of the leanest, for the row did run.  Every blank that is filled is named in the
-row's ``inferred``.
+What the framework of that year does by default, else the fastest setting that fits into memory: by our count within
+15 % of what there is, or, where none does, within 15 % of the leanest, for the row did run.  Every blank that is filled
+is named in the row's ``inferred``.
 
 ====================== =================================================================================================
 blank                  filled with
@@ -18,7 +18,8 @@ dp                     what tp, pp and cp leave of the accelerators; also where 
 ep                     1 where weights are sharded over the replicas (stage 3); else the fastest divisor of the experts
 vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed
 micro_batch            the fastest power of two, up to 32, that fits
-recompute              full before 2023; else the fastest of none, selective and full that fits
+recompute              full before 2023; else the fastest of none, selective and full that fits; "selective" outside
+                       Megatron and NeMo is a policy of the user's: the faster of selective and full that fits
 precision              bf16, or fp16 where there is none; 4-bit formats and int8: fp8 where there is one, else bf16
 seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
 global_batch_seqs      4 million tokens, rounded up to whole microbatches of all replicas
@@ -63,6 +64,7 @@ class Habits:
     sequence_parallel: bool
     zero: int
     tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
 
 
 def habits(inputs: Inputs, family: str) -> Habits:
@@ -79,6 +81,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
         tensorwise="deepspeed" in said,
+        selects_attention=bool(re.search(r"megatron|nemo", said)),
     )
 
 

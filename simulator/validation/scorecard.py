@@ -15,7 +15,7 @@ from simulator.validation.outcome import Outcome
 from simulator.validation.predict import Prediction
 from simulator.validation.spread import interval
 
-__all__ = ["BY", "Score", "Scorecard", "scorecard"]
+__all__ = ["BY", "TARGETS", "Score", "Scorecard", "scorecard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ _TARGETS: tuple[tuple[str, Callable[[Outcome, Prediction], bool]], ...] = (
     ("other than NVIDIA", lambda _, made: made.family not in _NVIDIA),
     ("all rows", lambda _, made: True),
 )  # fmt: skip
+
+
+TARGETS = tuple(name for name, _ in _TARGETS)
 
 
 def _several_nodes(one: Outcome) -> bool:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from simulator.errors import SimulatorError
 from simulator.validation import measurements, read, scorecard, validate
 from simulator.validation.baseline import constant_utilisation
+from simulator.validation.scorecard import TARGETS
 from simulator.validation.spread import coverage
 
 RECORD = Path(__file__).with_name("ratchet.json")
@@ -26,6 +28,35 @@ SLACK = 0.5  # points
 def story():
     groups = {f"{score.group}, {score.inputs}": round(score.median_pct, 2) for score in CARD.groups}
     return {"predicted_share": round(CARD.predicted / CARD.rows, 4), "median_pct": groups}
+
+
+README = Path(__file__).parents[2] / "README.md"
+TABLE = re.compile(r"<!-- scorecard -->\n\n?((?:\|.*\n)*)")
+
+
+def readme_table():
+    lines = ["| rows | inputs | number | median error | P90 | constant utilisation | its P90 |",
+             "|---|---|--:|--:|--:|--:|--:|"]  # fmt: skip
+    for score in CARD.groups:
+        if score.group in TARGETS:
+            numbers = (score.median_pct, score.p90_pct, score.baseline_median_pct, score.baseline_p90_pct)
+            shown = " | ".join(f"{value:.1f} %" for value in numbers)
+            lines.append(f"| {score.group} | {score.inputs} | {score.rows} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def numbers(text):
+    return [float(value) for value in re.findall(r"(\d+(?:\.\d+)?)(?: %| \|)", text)]
+
+
+def test_the_scorecard_of_the_readme_is_the_real_one(request):
+    text = README.read_text(encoding="utf-8")
+    if request.config.getoption("--update-golden"):
+        text = TABLE.sub(lambda _: f"<!-- scorecard -->\n\n{readme_table()}", text)
+        README.write_text(text, encoding="utf-8")
+    shown = TABLE.search(text)[1]
+    assert re.sub(r"[\d.]+", "", shown) == re.sub(r"[\d.]+", "", readme_table())
+    assert numbers(shown) == pytest.approx(numbers(readme_table()), abs=0.2)
 
 
 @pytest.fixture(scope="module")
