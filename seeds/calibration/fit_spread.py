@@ -30,11 +30,13 @@ HEAD = """\
 WIDE = (0.4, 1.4)
 
 
-def entry(name: str, low: float, high: float, why: str) -> str:
+def entry(name: str, low: float, high: float, why: str, largest: int | None = None) -> str:
     """One entry of the shelf."""
+    size = f"  largest: {largest}\n" if largest else ""
+    reason = "    largest: most accelerators of any row\n" if largest else ""
     return (
-        f"\n{name}:\n  low: {low:.3f}\n  high: {high:.3f}\n  status: estimate\n"
-        f"  estimates:\n    low: 5 % quantile {why}\n    high: 95 % quantile {why}\n"
+        f"\n{name}:\n  low: {low:.3f}\n  high: {high:.3f}\n{size}  status: estimate\n"
+        f"  estimates:\n    low: 5 % quantile {why}\n    high: 95 % quantile {why}\n{reason}"
     )
 
 
@@ -47,17 +49,20 @@ def shelf(outcomes: list[Outcome]) -> str:
     """The whole file."""
     fitted = fit(outcomes)
     measured: dict[str, set[str]] = defaultdict(set)
+    largest: dict[str, int] = defaultdict(int)
     for one in outcomes:
         if one.prediction is not None and one.scored:
-            measured[groups(one.prediction)[-1]].add(one.row.source)
+            family = one.prediction.family
+            measured[family].add(one.row.source)
+            largest[family] = max(largest[family], one.prediction.accelerators)
     text = [HEAD, entry(ALL, fitted[ALL].low, fitted[ALL].high, described(fitted[ALL]))]
     for name in sorted({*fitted, *measured} - {ALL}):
         if name in fitted:
-            text.append(entry(name, fitted[name].low, fitted[name].high, described(fitted[name])))
+            text.append(entry(name, fitted[name].low, fitted[name].high, described(fitted[name]), largest.get(name)))
         else:
             count = len(measured[name])
             why = f"of all rows; this family was measured by {count} of the {FEWEST_SOURCES} sources it takes"
-            text.append(entry(name, fitted[ALL].low, fitted[ALL].high, why))
+            text.append(entry(name, fitted[ALL].low, fitted[ALL].high, why, largest[name]))
     low, high = min(WIDE[0], fitted[ALL].low), max(WIDE[1], fitted[ALL].high)
     text.append(entry(UNMEASURED, low, high, "set by hand, wider than that of all rows, for families nobody measured"))
     return "".join(text)

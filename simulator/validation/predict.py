@@ -44,6 +44,7 @@ class Prediction:
     flops_per_token: float  # attention in full
     causal_flops_per_token: float
     peak: float  # of one accelerator in the number format used [FLOP/s]
+    accelerators: int
     accelerator: str
     family: str
     precision: str
@@ -94,6 +95,7 @@ def predict(inputs: Inputs) -> Prediction:
         flops_per_token=model.flops_per_token(recipe.sequence),
         causal_flops_per_token=model.flops_per_token(recipe.sequence, causal=True),
         peak=on.machine.peak,
+        accelerators=count,
         accelerator=on.accelerator.name,
         family=on.accelerator.family,
         precision=on.precision,

@@ -36,6 +36,7 @@ class Spread(CatalogueEntry):
 
     low: Ratio = Field(description="5 % quantile")
     high: Ratio = Field(description="95 % quantile")
+    largest: int | None = Field(default=None, ge=1, description="most accelerators that were measured at once")
 
     @classmethod
     def load(cls, name: str) -> Spread:
@@ -51,11 +52,11 @@ class Spread(CatalogueEntry):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Factors on a prediction, and whether nothing measured lies behind them."""
+    """Factors on a prediction, and why nothing measured lies behind them, if so."""
 
     low: float
     high: float
-    extrapolated: bool
+    extrapolated: str
 
 
 def groups(made: Prediction) -> tuple[str, ...]:
@@ -67,15 +68,19 @@ def groups(made: Prediction) -> tuple[str, ...]:
 
 def interval(made: Prediction) -> Interval:
     """The catalogue's interval for a prediction: of its narrowest group that has one."""
-    return _stored(groups(made))
+    found, family = _stored(groups(made))
+    if family is None:
+        return Interval(found.low, found.high, f"extrapolated: no measurement of {made.family}")
+    beyond = family.largest is not None and made.accelerators > family.largest
+    why = f"extrapolated: {made.family} measured on up to {family.largest:,} accelerators" if beyond else ""
+    return Interval(found.low, found.high, why)
 
 
 @cache
-def _stored(names: tuple[str, ...]) -> Interval:
-    known = set(catalogue.names("spreads"))
-    name = next((name for name in names if name in known), UNMEASURED)
-    found = Spread.load(name)
-    return Interval(found.low, found.high, extrapolated=name == UNMEASURED)
+def _stored(names: tuple[str, ...]) -> tuple[Spread, Spread | None]:
+    """The spread of the narrowest group there is, and of the family unless nobody measured it."""
+    known = [name for name in names if name in catalogue.names("spreads")]
+    return Spread.load(known[0] if known else UNMEASURED), Spread.load(names[-1]) if known else None
 
 
 @dataclass(frozen=True, slots=True)

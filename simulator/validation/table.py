@@ -29,12 +29,10 @@ def line(one: Outcome) -> dict[str, str | float | None]:
         return empty | {"id": one.row.id, "status": "skipped", "reason": one.reason, "inferred": "",
                         "measured_tokens_per_s_per_gpu": one.measured}  # fmt: skip
     about = interval(made)
-    reasons = [one.reason] if one.reason else []
-    reasons += ["extrapolated: no measurement of this family of accelerators"] if about.extrapolated else []
     return {
         "id": one.row.id,
         "status": "predicted",
-        "reason": "; ".join(reasons),
+        "reason": "; ".join(filter(None, (one.reason, about.extrapolated))),
         "inferred": ", ".join(made.inferred),
         "predicted_step_time_s": made.step_time_s,
         "predicted_tokens_per_s_per_gpu": made.tokens_per_s,

@@ -178,8 +178,14 @@ def test_every_accelerator_of_the_catalogue_can_be_asked_for(name):
 
 
 def test_a_family_nobody_measured_says_extrapolated():
-    assert interval(predict(inputs(accelerator="GB300"))).extrapolated is False
-    assert interval(predict(inputs(accelerator="Dojo", model="Llama-3-8B", seq_len="4096"))).extrapolated
+    assert not interval(predict(inputs(accelerator="GB300"))).extrapolated
+    dojo = interval(predict(inputs(accelerator="Dojo", model="Llama-3-8B", seq_len="4096")))
+    assert dojo.extrapolated == "extrapolated: no measurement of dojo"
+
+
+def test_a_size_nobody_measured_says_extrapolated():
+    huge = predict(inputs(n_accelerators="100000", global_batch_seqs="100000", tp="8", pp="1"))
+    assert "measured on up to" in interval(huge).extrapolated
 
 
 def test_an_unmeasured_family_has_the_widest_interval():
