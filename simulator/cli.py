@@ -372,6 +372,46 @@ def sources(asked: Asked, changes: Changes = None) -> None:
     _print(listing.rests_on(scenario.evidence, made.references))
 
 
+@app.command()
+def validate(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE.csv", help="Measurements; default: those of the checkout.")
+    ] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A CSV file with one prediction a row.")] = None,
+    as_json: AsJson = False,
+    by: Annotated[
+        str, typer.Option(metavar="COLUMNS", help="Groups: source, accelerator, framework, precision, model.")
+    ] = "",
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Predicted against measured, as PNG.")] = None,
+) -> None:
+    """Predict measured step times from their inputs and say how far off that is, group by group."""
+    from functools import partial
+
+    from simulator.report.folder import check_writable, write
+    from simulator.report.scored import scored
+    from simulator.validation import frame, measurements, read, scorecard, table
+    from simulator.validation import validate as predict_all
+
+    for wanted in filter(None, (out, figure)):
+        check_writable(wanted.parent)
+    path = file or measurements()
+    shown = str(file) if file else "seeds/measurements/throughput.csv"
+    outcomes = predict_all(read(path))
+    card = scorecard(outcomes, [name.strip() for name in by.split(",") if name.strip()])
+    if out is not None:
+        write(out, partial(table.write, outcomes))
+    if figure is not None:
+        from simulator.report import figures
+
+        write(figure, partial(figures.save, figures.validation(frame(outcomes))))
+    document = {"file": shown, **card.to_dict()}
+    if as_json:
+        _print_json(document)
+    else:
+        _print(scored(document))
+
+
 def main() -> None:
     """Run ``simgpu``."""
     for stream in (sys.stdout, sys.stderr):

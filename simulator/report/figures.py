@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["averaged", "compare", "cost", "curves", "dashboard", "nodes", "power", "save", "trained"]
+__all__ = ["averaged", "compare", "cost", "curves", "dashboard", "nodes", "power", "save", "trained", "validation"]
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -324,6 +324,53 @@ def curves(frame: pd.DataFrame) -> Figure:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axes.grid(alpha=0.3, linewidth=0.5)
         panels[0].legend()
+    return figure
+
+
+_FAMILIES = {
+    "volta": ("#999999", "v", "NVIDIA V100"),
+    "ampere": (ORANGE, "o", "NVIDIA A100"),
+    "hopper": (BLUE, "s", "NVIDIA H100, H200"),
+    "blackwell": (GREEN, "^", "NVIDIA B200, GB200"),
+    "tpu": (VERMILION, "D", "Google TPU"),
+    "trainium": (PURPLE, "P", "AWS Trainium"),
+    "gaudi": (SKY, "X", "Intel Gaudi"),
+    "wafer": (BLACK, "*", "Cerebras"),
+    "cdna2": (YELLOW, "h", "AMD MI250X"),
+}
+_OTHER_FAMILY = (BLACK, "+", "")
+
+
+def validation(frame: pd.DataFrame) -> Figure:
+    """Predicted against measured tokens per second of one accelerator, by family; dashed: 10 % off.
+
+    ``frame`` has the columns ``family``, ``measured``, ``predicted``; a row with a gap is not drawn.
+    """
+    known = frame.dropna(subset=["measured", "predicted"])
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.6, 7), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes: Any = figure.subplots()
+        values = known[["measured", "predicted"]].to_numpy(float)
+        ends = np.array([values.min() / 1.5, values.max() * 1.5]) if len(values) else np.array([1.0, 10.0])
+        axes.fill_between(ends, ends * 0.9, ends * 1.1, color=BLACK, alpha=0.1, linewidth=0, label="±10 %")
+        axes.plot(ends, ends, color=BLACK, linewidth=0.8)
+        order = list(_FAMILIES)
+        for family in known["family"].value_counts().index.astype(str):
+            rows = known[known["family"] == family]
+            colour, marker, words = _FAMILIES.get(family, _OTHER_FAMILY)
+            axes.scatter(rows["measured"], rows["predicted"], s=18, color=colour, marker=marker, alpha=0.65,
+                         linewidths=0.8 if marker == "+" else 0, label=f"{words or family} ({len(rows)})",
+                         zorder=2 + (order.index(family) if family in order else len(order)) / 100)  # fmt: skip
+        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+        axes.set_xlabel("measured tokens per second and accelerator")
+        axes.set_ylabel("predicted")
+        axes.set_title("Published step times, predicted from their inputs")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left")
     return figure
 
 

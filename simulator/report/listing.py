@@ -29,6 +29,7 @@ _WHY = {
     "prices": "network, facility and people, per node or watt",
     "sites": "power, PUE, electricity price, carbon",
     "sources": "where every number comes from",
+    "spreads": "how far predicted step times were off, by group",
     "storage": "where checkpoints go",
     "systems": "clusters as they stand, for checking",
 }
@@ -52,6 +53,7 @@ _TELLING: Mapping[str, Sequence[str]] = {
     "nodes": ("{accelerators} × {accelerator}", "{scaleout_bandwidth} each", "{power}"),
     "sites": ("{location}", "PUE {pue}", "{energy_price}", "{carbon}"),
     "sources": ("{title}",),
+    "spreads": ("measured over predicted: {low} to {high} of four rows in five",),
     "storage": ("a node writes {write_per_node}", "all together {write}"),
 }
 

@@ -24,6 +24,7 @@ CLASSES = {
     "failures": ("simulator.reliability.failures", "Fleet"),
     "sites": ("simulator.economics.site", "Site"),
     "prices": ("simulator.economics.price", "Price"),
+    "spreads": ("simulator.validation.spread", "Spread"),
 }
 each_shelf = pytest.mark.parametrize("shelf", CLASSES)
 

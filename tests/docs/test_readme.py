@@ -33,7 +33,8 @@ def test_the_shown_output_is_the_real_one(tmp_path, monkeypatch, request):
     label = "output: simgpu run scenarios/colossus.yaml"
     said = "\n".join(line.rstrip() for line in ran.stdout.splitlines())
     if request.config.getoption("--update-golden"):
-        changed = README.replace(f"<!-- {label} -->\n```\n{block(label)}```", f"<!-- {label} -->\n```\n{said}\n```")
+        now = (ROOT / "README.md").read_text(encoding="utf-8")  # the scorecard may have been rewritten since
+        changed = now.replace(f"<!-- {label} -->\n```\n{block(label)}```", f"<!-- {label} -->\n```\n{said}\n```")
         (ROOT / "README.md").write_text(changed, encoding="utf-8")
         picture = next((tmp_path / "runs").glob("*/dashboard.png"))
         (ROOT / "docs/colossus.png").write_bytes(picture.read_bytes())

@@ -1,0 +1,68 @@
+"""A scorecard for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from simulator.report.text import table
+from simulator.report.words import count
+
+__all__ = ["scored"]
+
+_SHOWN_REASONS = 12
+_WIDEST = 42
+
+
+def _percent(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{value:{sign}.1f}"
+
+
+def _groups(groups: list[Mapping[str, Any]]) -> RenderableType:
+    made = table(
+        "errors in tokens/s [%]", "inputs", "rows", "median", "mean", "P90", "worst", "bias", "constant", "P90",
+        "in 80 %",
+        right=range(2, 11),
+    )  # fmt: skip
+    named = ""
+    for score in groups:
+        name = score["group"] if len(score["group"]) <= _WIDEST else score["group"][: _WIDEST - 1] + "…"
+        made.add_row(
+            "" if score["group"] == named else name, score["inputs"], count(score["rows"]),
+            _percent(score["median_pct"]), _percent(score["mean_pct"]), _percent(score["p90_pct"]),
+            _percent(score["worst_pct"]), _percent(score["bias_pct"], "+"), _percent(score["baseline_median_pct"]),
+            _percent(score["baseline_p90_pct"]), f"{score['in_interval_pct']:.0f}",
+        )  # fmt: skip
+        named = score["group"]
+    return made
+
+
+def _skipped(reasons: Mapping[str, int]) -> RenderableType:
+    made = table("skipped", "", right=(0,))
+    for reason, rows in list(reasons.items())[:_SHOWN_REASONS]:
+        made.add_row(count(rows), reason)
+    rest = list(reasons.values())[_SHOWN_REASONS:]
+    if rest:
+        made.add_row(count(sum(rest)), f"for {len(rest)} more reasons; --json and --out list all")
+    return made
+
+
+def scored(card: Mapping[str, Any]) -> RenderableType:
+    """Rows predicted and skipped, then errors by group beside those of a constant utilisation."""
+    rows, predicted = card["rows"], card["predicted"]
+    share = f" ({100 * predicted / rows:.1f} %)" if rows else ""
+    parts: list[RenderableType] = [
+        f"{card['file']}: {count(predicted)} of {count(rows)} rows predicted{share}, {count(card['scored'])} scored"
+    ]
+    if card["groups"]:
+        parts += ["", _groups(card["groups"])]
+        parts.append(
+            "median to worst: absolute error; bias: median signed error; constant: the error of a constant "
+            "utilisation, the median of the other sources; in 80 %: share of rows inside their interval; stated: "
+            "no setting that decides the step time was filled"
+        )
+    if card["skipped"]:
+        parts += ["", _skipped(card["skipped"])]
+    return Group(*parts)

@@ -1,0 +1,140 @@
+"""What a row leaves open: one rule for all rows.
+
+What the framework of that year does by default, else the fastest setting that fits into memory: by our count within
+15 % of what there is, or, where none does, within 15 % of the leanest, for the row did run.  Every blank that is filled
+is named in the row's ``inferred``.
+
+====================== =================================================================================================
+blank                  filled with
+====================== =================================================================================================
+attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
+overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
+sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, else a layer at once (FSDP)
+zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
+sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
+tp, pp                 1 where weights are sharded over the replicas (stage 3); else the fastest that fits
+cp                     1
+dp                     what tp, pp and cp leave of the accelerators; also where the stated dp contradicts them
+ep                     1 where weights are sharded over the replicas (stage 3); else the fastest divisor of the experts
+vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed
+micro_batch            the fastest power of two, up to 32, that fits
+recompute              full before 2023; else the fastest of none, selective and full that fits; "selective" outside
+                       Megatron and NeMo is a policy of the user's: the faster of selective and full that fits
+precision              bf16, or fp16 where there is none; 4-bit formats and int8: fp8 where there is one, else bf16
+seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
+global_batch_seqs      4 million tokens, rounded up to whole microbatches of all replicas
+accelerators_per_node  the catalogue's node of that accelerator, else of its family
+interconnect_inter     that node's network interfaces
+layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden = 128 layers, and of
+                       params_b parameters
+heads                  the catalogue's; else hidden / 128
+ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
+kv_heads               the catalogue's; else as many as heads
+vocab                  the catalogue's; else 50304 before 2023 and 128256 since
+====================== =================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from simulator.validation.rows import Inputs, UnreadableError
+
+__all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "zero"]
+
+MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
+_NOW = 2024  # for a row without a year
+
+DECIDING = frozenset({
+    "layers", "hidden", "heads", "seq_len", "global_batch_seqs", "tp", "pp", "ep", "vpp", "micro_batch", "recompute",
+    "precision",
+})  # fmt: skip
+"""A row counts as *inferred* when one of these was filled; the rest follows from framework, model or node by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a framework of a year does unless told otherwise."""
+
+    fused_attention: bool
+    overlap: bool
+    dropout: bool
+    interleaves: bool
+    sequence_parallel: bool
+    zero: int
+    tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
+
+
+def habits(inputs: Inputs, family: str) -> Habits:
+    """The first rows of the table above."""
+    said = inputs.framework.casefold()
+    year = inputs.year or _NOW
+    old = year < MODERN or "megatron-deepspeed" in said
+    shards = bool(re.search(r"fsdp|torchtitan|maxtext|axlearn|jax|pax", said)) or family == "tpu"
+    return Habits(
+        fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
+        overlap=not old,
+        dropout=old,
+        interleaves=not (old or "deepspeed" in said),
+        sequence_parallel=not old,
+        zero=3 if shards else 1 if not old else 0,
+        tensorwise="deepspeed" in said,
+        selects_attention=bool(re.search(r"megatron|nemo", said)),
+    )
+
+
+def zero(text: str) -> int | None:
+    """Stage from words such as ``FSDP FULL_SHARD (ZeRO-3)``, ``zero1(dp2)+tp2``, ``DP``; ``None`` when they name none.
+
+    FSDP that keeps the weights after forward is stage 2.
+    """
+    said = text.casefold()
+    if re.search(r"shard_grad|zero-?2|not resharded", said):
+        return 2
+    for stage in (3, 1, 0):
+        if re.search(rf"zero-?(?:stage)?\s*{stage}", said):
+            return stage
+    if re.search(r"fsdp|hsdp|full_shard|fully", said):
+        return 3
+    if re.search(r"distributed optimizer|dist.?opt", said):
+        return 1
+    return 0 if re.fullmatch(r"dp|ddp|none|no|false|off", said.strip()) else None
+
+
+def recompute(text: str) -> str | None:
+    """``none``, ``selective`` or ``full`` from free text; ``None`` when it says none of them."""
+    said = text.casefold()
+    for pattern, kind in (
+        (r"select", "selective"),
+        (r"full|uniform|block|all layers|yes|true", "full"),
+        (r"\bno\b|none|off|false", "none"),
+        (r"core|partial|minimal|save_|attn|attention|dots|mlp|norm", "selective"),
+    ):
+        if re.search(pattern, said):
+            return kind
+    return None
+
+
+def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
+    """Number format of the matrix products, and whether it was filled or is only the nearest that is modelled.
+
+    Raises
+    ------
+    UnreadableError
+        A format whose rate no modelled one comes near.
+    """
+    said = text.casefold()
+    wide = "bf16" if "bf16" in peaks else "fp16"
+    if not said:
+        return wide, "fp8" in peaks
+    if re.search(r"fp4|int4", said) or "int8" in said:
+        return ("fp8" if "fp8" in peaks else wide), True
+    if re.search(r"fp8|e4m3", said):
+        return ("fp8", False) if "fp8" in peaks else (wide, True)
+    if re.search(r"\bbf16|\bbfloat16", said):
+        return "bf16", False
+    if re.search(r"fp16|float16|half|mixed", said):
+        return "fp16", False
+    raise UnreadableError(f"precision: expected bf16, fp16, fp8 or a variant of them; got {text[:40]!r}")

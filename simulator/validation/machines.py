@@ -1,0 +1,100 @@
+"""The machine of a row: accelerator, node and fabric from the catalogue, with the interfaces the row names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+
+from simulator import catalogue
+from simulator.errors import CatalogueError
+from simulator.hardware import Accelerator, Fabric, Node
+from simulator.step import Machine, machine
+from simulator.validation.filling import precision
+from simulator.validation.rows import Inputs, UnreadableError
+from simulator.validation.wires import bandwidth, fabric, slices
+
+__all__ = ["Found", "accelerator", "found"]
+
+_LARGEST_BOX = 16  # accelerators whose scale-up links end at the node; above it racks and pods
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row's machine and the columns that were filled for it."""
+
+    machine: Machine
+    accelerator: Accelerator
+    precision: str
+    filled: tuple[str, ...]
+
+
+@cache
+def accelerator(name: str) -> Accelerator:
+    """The catalogue's accelerator of this spelling.
+
+    Raises
+    ------
+    UnreadableError
+        None; names the nearest.
+    """
+    try:
+        return Accelerator.load(name)
+    except CatalogueError:
+        by_case = {known.casefold(): known for known in catalogue.names("accelerators")}
+        near = get_close_matches(name.casefold()[:60], by_case, n=3, cutoff=0.3)
+        hint = f"; the nearest are {', '.join(by_case[one] for one in near)}" if near else ""
+        raise UnreadableError(f"accelerator: {name[:60]!r} is not in the catalogue{hint}") from None
+
+
+@cache
+def _nodes() -> tuple[Node, ...]:
+    return tuple(Node.load(name) for name in catalogue.names("nodes"))
+
+
+@cache
+def _node(name: str, per_node: int | None) -> Node:
+    """The node with this accelerator, of that many where there are several; else one of the same family.
+
+    Of a family the node whose accelerator was released nearest in time.
+    """
+    own = [node for node in _nodes() if accelerator(node.accelerator).name == name]
+    if not own:
+        this = accelerator(name)
+        kin = [node for node in _nodes() if accelerator(node.accelerator).family == this.family]
+        own = sorted(kin, key=lambda node: abs(accelerator(node.accelerator).released - this.released))
+    if not own:
+        raise UnreadableError(f"accelerator: the catalogue has no node with {name} or another of its family")
+    return next((node for node in own if node.accelerators == per_node), own[0])
+
+
+def found(inputs: Inputs) -> Found:
+    """The machine a row ran on."""
+    chip = accelerator(inputs.accelerator)
+    return _found(
+        chip.name, inputs.precision, inputs.accelerators_per_node, inputs.interconnect_inter,
+        slices(inputs.zero_stage_or_fsdp, inputs.interconnect_inter), inputs.n_accelerators or 1,
+    )  # fmt: skip
+
+
+@cache
+def _found(name: str, written: str, per_node: int | None, network: str, joined: int, count: int) -> Found:
+    chip = accelerator(name)
+    number_format, guessed = precision(written, frozenset(map(str, chip.peak)))
+    node = _node(chip.name, per_node)
+    filled = ["precision"] if guessed else []
+    if per_node is None and chip.execution == "gpu":
+        filled.append("accelerators_per_node")
+    box = per_node or node.accelerators
+    stated = bandwidth(network, box)
+    if stated is not None:
+        node = node.model_copy(update={"scaleout_bandwidth": stated})
+    elif count > box:
+        filled.append("interconnect_inter")
+    wires = Fabric.load(fabric(network, chip.name, chip.family))
+    view = machine(node, chip, wires, precision=number_format)
+    if per_node and per_node < view.domain <= _LARGEST_BOX:
+        view = replace(view, domain=per_node)
+    if joined > 1 and count >= joined:
+        view = replace(view, domain=min(view.domain, count // joined))
+    return Found(view, chip, number_format, tuple(filled))

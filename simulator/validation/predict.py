@@ -1,0 +1,246 @@
+"""One row predicted: from inputs to step time, rate and memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from simulator.step import Layouts, evaluate
+from simulator.step.layout import RECOMPUTE
+from simulator.step.search import candidates
+from simulator.step.timing import Evaluation
+from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, zero
+from simulator.validation.machines import Found, found
+from simulator.validation.names import known
+from simulator.validation.rows import Inputs, UnreadableError
+from simulator.validation.shapes import shape
+from simulator.workload import LayoutRequest, Recipe, Transformer
+
+__all__ = ["Prediction", "predict"]
+
+_USUAL_BATCH = 4e6  # tokens
+_LARGEST_MICROBATCH = 32
+_LARGEST_CHUNKS = 16
+_MISCOUNT = 1.15
+"""Memory by our count over what there is, up to which a setting may have run.
+
+Of the 516 published rows that state every setting, and ran, 75 need more than there is by our count, and all but three
+of those at most this much more (llm-foundry, Megatron-DeepSpeed).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one row is predicted to do, and what had to be filled for it."""
+
+    step_time_s: float
+    tokens_per_s: float  # of one accelerator
+    mfu: float
+    memory: float  # [B]
+    flops_per_token: float  # attention in full
+    causal_flops_per_token: float
+    peak: float  # of one accelerator in the number format used [FLOP/s]
+    accelerators: int
+    accelerator: str
+    family: str
+    precision: str
+    experts: bool
+    inferred: tuple[str, ...]
+    layout: str
+    remarks: tuple[str, ...]
+
+    @property
+    def stated(self) -> bool:
+        """Whether no setting that decides the step time was filled."""
+        return not DECIDING.intersection(self.inferred)
+
+
+def predict(inputs: Inputs) -> Prediction:
+    """Predict a row from its inputs.
+
+    Raises
+    ------
+    SimulatorError
+        The row cannot be understood or contradicts itself; the message is the reason.
+    """
+    count = inputs.n_accelerators
+    if count is None:
+        raise UnreadableError("n_accelerators: not stated")
+    on = found(inputs)
+    model, filled = shape(inputs)
+    filled += on.filled
+    usual = habits(inputs, on.accelerator.family)
+    recipe = _recipe(inputs, on, usual, count, filled)
+    layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
+    remarks = []
+    if inputs.dp is not None and "dp" in filled:
+        remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        evaluation = evaluate(on.machine, model, recipe, layouts)
+        best, fits = _best(evaluation)
+        step, memory = evaluation.at(best), evaluation.memory.at(best)
+    if not (math.isfinite(step.total) and step.total > 0 and math.isfinite(memory.total)):
+        raise UnreadableError("no finite step time follows from these numbers")
+    if not fits:
+        remarks.append(f"needs {memory.total / 1e9:.0f} GB by our count, has {memory.capacity / 1e9:.0f}")
+    return Prediction(
+        step_time_s=step.total,
+        tokens_per_s=recipe.tokens / step.total / count,
+        mfu=step.model_flops / (step.total * count * on.machine.peak),
+        memory=memory.total,
+        flops_per_token=model.flops_per_token(recipe.sequence),
+        causal_flops_per_token=model.flops_per_token(recipe.sequence, causal=True),
+        peak=on.machine.peak,
+        accelerators=count,
+        accelerator=on.accelerator.name,
+        family=on.accelerator.family,
+        precision=on.precision,
+        experts=bool(model.experts),
+        inferred=tuple(dict.fromkeys(filled)),
+        layout=str(layouts[best]),
+        remarks=tuple(remarks),
+    )
+
+
+def _best(evaluation: Evaluation) -> tuple[int, bool]:
+    """The fastest that fits, or nearly so; where none does, the fastest of the lean ones, for the row did run."""
+    capacity = evaluation.memory.capacity
+    needed = capacity - evaluation.memory.margin
+    enough = max(capacity, float(needed.min())) * _MISCOUNT
+    best = int(np.argmin(np.where(needed <= enough, evaluation.total, np.inf)))
+    return best, bool(needed[best] <= capacity)
+
+
+def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[str]) -> Recipe:
+    sequence = inputs.seq_len
+    if sequence is None:
+        filled.append("seq_len")
+        entry = known(inputs.model)
+        sequence = entry.context if entry else 2048 if (inputs.year or MODERN) < MODERN else 4096
+    batch = inputs.global_batch_seqs
+    if batch is None:
+        filled.append("global_batch_seqs")
+        together = (inputs.dp or max(count // _held(inputs), 1)) * (inputs.micro_batch or 1)
+        batch = math.ceil(max(_USUAL_BATCH / sequence, 1) / together) * together
+    return Recipe(
+        batch=batch,
+        sequence=sequence,
+        precision=on.precision,
+        overlap=usual.overlap,
+        fused_attention=usual.fused_attention,
+        dropout=usual.dropout,
+        sharding="tensor" if usual.tensorwise else "layer",
+    )
+
+
+def _held(inputs: Inputs) -> int:
+    """Accelerators that hold one replica, as far as stated."""
+    return (inputs.tp or 1) * (inputs.pp or 1) * (inputs.cp or 1)
+
+
+def _powers(limit: int) -> list[int]:
+    return [2**i for i in range(limit.bit_length()) if 2**i <= limit]
+
+
+def _divisors(number: int, limit: int) -> list[int]:
+    return [d for d in range(1, min(number, limit) + 1) if number % d == 0]
+
+
+def _layouts(
+    inputs: Inputs, on: Found, model: Transformer, recipe: Recipe, usual: Habits, count: int, filled: list[str]
+) -> Layouts:
+    """Every layout the row leaves open."""
+    stage = zero(inputs.zero_stage_or_fsdp)
+    if stage is None:
+        stage = usual.zero
+        filled.append("zero_stage_or_fsdp")
+    kind = recompute(inputs.recompute)
+    if kind is None:
+        filled.append("recompute")
+        kind = "full" if (inputs.year or MODERN) < MODERN else None
+    kinds: Iterable[str] = [kind] if kind else RECOMPUTE
+    if kind == "selective" and not usual.selects_attention:
+        filled.append("recompute")
+        kind, kinds = None, ("selective", "full")
+    if inputs.micro_batch is None:
+        filled.append("micro_batch")
+    if on.machine.execution != "gpu":
+        asked = LayoutRequest(data=count, tensor=1, microbatch=inputs.micro_batch, recompute=kind)
+        return _searched(candidates(on.machine, model, recipe, count, asked), "microbatch")
+    tensor, pipeline = inputs.tp, inputs.pp
+    if stage == 3:  # the weights are sharded over the replicas instead
+        filled += [name for name, degree in (("tp", tensor), ("pp", pipeline)) if degree is None and count > 1]
+        tensor, pipeline = tensor or 1, pipeline or 1
+    together = usual.sequence_parallel if inputs.sequence_parallel is None else inputs.sequence_parallel
+    if tensor is None or pipeline is None:
+        filled += [name for name, degree in (("tp", tensor), ("pp", pipeline)) if degree is None]
+        asked = LayoutRequest(
+            tensor=tensor, pipeline=pipeline, context=inputs.cp or 1, microbatch=inputs.micro_batch, zero=stage,
+            interleave=inputs.vpp or (None if usual.interleaves else 1), expert=inputs.ep, recompute=kind,
+            sequence_parallel=together,
+        )  # fmt: skip
+        return _searched(candidates(on.machine, model, recipe, count, asked), "tp, pp")
+    context = inputs.cp or 1
+    data = _replicas(inputs, count, tensor * pipeline * context, filled)
+    if pipeline > model.layers:
+        raise UnreadableError(f"pp {pipeline} is more than the {model.layers} layers")
+    if tensor > 1 and inputs.sequence_parallel is None:
+        filled.append("sequence_parallel")
+    microbatches = [inputs.micro_batch] if inputs.micro_batch else _powers(
+        min(max(recipe.batch // data, 1), _LARGEST_MICROBATCH)
+    )  # fmt: skip
+    rows = product(_chunks(inputs, model, usual, pipeline, filled), microbatches, kinds,
+                   _experts(inputs, model, stage, tensor * context * data, filled))  # fmt: skip
+    v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T
+    same = np.ones_like(v)
+    return Layouts(
+        same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together)
+    )
+
+
+def _searched(layouts: Layouts, blank: str) -> Layouts:
+    if not len(layouts):
+        raise UnreadableError(f"{blank}: not stated, and no layout is possible with the rest")
+    return layouts
+
+
+def _replicas(inputs: Inputs, count: int, held: int, filled: list[str]) -> int:
+    """dp; refused when the other degrees do not divide the accelerators."""
+    arithmetic = f"tp × pp × cp = {inputs.tp or 1} × {inputs.pp or 1} × {inputs.cp or 1} = {held}"
+    if count % held:
+        raise UnreadableError(f"{arithmetic} does not divide {count} accelerators")
+    if inputs.dp is not None and inputs.dp * held != count:
+        if inputs.global_batch_seqs is not None and count // held > inputs.global_batch_seqs:
+            raise UnreadableError(
+                f"{arithmetic} times dp {inputs.dp} is {held * inputs.dp}, not {count} accelerators, and "
+                f"{count // held} replicas would be more than the {inputs.global_batch_seqs} sequences of a batch"
+            )
+        filled.append("dp")
+    return count // held
+
+
+def _chunks(inputs: Inputs, model: Transformer, usual: Habits, pipeline: int, filled: list[str]) -> list[int]:
+    if pipeline == 1:
+        return [1]
+    if inputs.vpp is not None:
+        return [inputs.vpp]
+    if not usual.interleaves:
+        return [1]
+    filled.append("vpp")
+    return _divisors(-(-model.layers // pipeline), _LARGEST_CHUNKS)
+
+
+def _experts(inputs: Inputs, model: Transformer, stage: int, room: int, filled: list[str]) -> list[int]:
+    """Degrees of expert parallelism: what is stated, or every divisor that has room."""
+    if not model.experts:
+        return [1]
+    if inputs.ep is not None:
+        if inputs.ep > room or inputs.ep > model.experts:
+            raise UnreadableError(f"ep {inputs.ep}: expected at most {model.experts} experts and tp × cp × dp = {room}")
+        return [inputs.ep]
+    filled.append("ep")
+    return [1] if stage == 3 else _divisors(model.experts, min(room, 256))

@@ -1,0 +1,211 @@
+"""Measured configurations as a file gives them: inputs on one side, what was measured on the other.
+
+A prediction is handed :class:`Inputs` and nothing else, so it cannot look at the measurement, at the notes, or at who
+measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import SimulatorError
+
+__all__ = ["MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "parse", "read"]
+
+MEASURED = (
+    "step_time_s", "tokens_per_s_per_gpu", "model_tflops_per_gpu", "mfu_pct", "hfu_pct", "notes", "flop_counting_note",
+)  # fmt: skip
+NEEDED = ("id", "model", "accelerator", "n_accelerators", "seq_len", "global_batch_seqs")
+_LONGEST = 80
+
+
+class UnreadableError(SimulatorError):
+    """A row that cannot be understood; the message is the reason it is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a row says was run.  Nothing measured; ``None`` or an empty text where the row is blank."""
+
+    model: str
+    accelerator: str
+    framework: str
+    year: int | None
+    precision: str
+    interconnect_inter: str
+    zero_stage_or_fsdp: str
+    recompute: str
+    params_b: float | None
+    n_accelerators: int | None
+    accelerators_per_node: int | None
+    layers: int | None
+    hidden: int | None
+    ffn_hidden: int | None
+    gated_mlp: bool | None
+    heads: int | None
+    kv_heads: int | None
+    vocab: int | None
+    n_experts: int | None
+    experts_topk: int | None
+    seq_len: int | None
+    global_batch_seqs: int | None
+    micro_batch: int | None
+    tp: int | None
+    pp: int | None
+    vpp: int | None
+    dp: int | None
+    cp: int | None
+    ep: int | None
+    sequence_parallel: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the source printed; ``None`` where it printed nothing that is a positive number."""
+
+    step_time_s: float | None = None
+    tokens_per_s_per_gpu: float | None = None
+    model_tflops_per_gpu: float | None = None
+    mfu_pct: float | None = None
+    causal: bool = False  # the source counts the masked half of attention as no work
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a file.  ``inputs`` is ``None`` when it cannot be understood; ``fault`` then says why."""
+
+    id: str
+    source: str
+    inputs: Inputs | None
+    fault: str
+    measured: Measured
+
+
+# Above these a number is a slip of the pen: the largest cluster announced, and the bounds of a model's shape.
+_LARGEST = {
+    "year": 2100, "n_accelerators": 10_000_000, "accelerators_per_node": 100_000, "layers": 10_000,
+    "hidden": 1_000_000, "ffn_hidden": 10_000_000, "heads": 100_000, "kv_heads": 100_000, "vocab": 100_000_000,
+    "n_experts": 100_000, "experts_topk": 100_000, "seq_len": 100_000_000, "global_batch_seqs": 1_000_000_000,
+    "micro_batch": 1_000_000, "params_b": 1_000_000,
+}  # fmt: skip
+_LARGEST_DEGREE = 1_000_000
+_MAY_BE_ZERO = ("n_experts", "experts_topk")
+
+
+def _shown(written: str) -> str:
+    return repr(written if len(written) <= _LONGEST else written[:_LONGEST] + "…")
+
+
+def _number(column: str, written: str) -> float | None:
+    if not written:
+        return None
+    try:
+        value = float(written)
+    except ValueError:
+        raise UnreadableError(f"{column}: expected a number; got {_shown(written)}") from None
+    if not math.isfinite(value) or value < 0 or (value == 0 and column not in _MAY_BE_ZERO):
+        raise UnreadableError(f"{column}: expected a finite number above zero; got {_shown(written)}")
+    largest = _LARGEST.get(column, _LARGEST_DEGREE)
+    if value > largest:
+        raise UnreadableError(f"{column}: expected at most {largest:,}; got {_shown(written)}")
+    return value or None
+
+
+def _whole(column: str, written: str) -> int | None:
+    value = _number(column, written)
+    if value is not None and value != int(value):
+        raise UnreadableError(f"{column}: expected a whole number; got {_shown(written)}")
+    return None if value is None else int(value)
+
+
+def _flag(column: str, written: str) -> bool | None:
+    known = {"": None, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if written.casefold() not in known:
+        raise UnreadableError(f"{column}: expected true or false; got {_shown(written)}")
+    return known[written.casefold()]
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "str": lambda _, written: written,
+    "int | None": _whole,
+    "float | None": _number,
+    "bool | None": _flag,
+}
+
+
+def parse(row: Mapping[str, str]) -> Inputs:
+    """The inputs of a row.
+
+    Raises
+    ------
+    UnreadableError
+        All numbers that are none, not finite, not positive or absurd.
+    """
+    values, wrong = {}, []
+    for field in fields(Inputs):
+        try:
+            values[field.name] = _READERS[str(field.type)](field.name, row.get(field.name, ""))
+        except UnreadableError as fault:
+            wrong.append(str(fault))
+    if wrong:
+        raise UnreadableError("; ".join(wrong))
+    return Inputs(**values)
+
+
+def _measured(row: Mapping[str, str]) -> Measured:
+    """The numbers a source printed; one that cannot be read counts as not printed."""
+
+    def positive(column: str) -> float | None:
+        try:
+            value = float(row.get(column, ""))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) and value > 0 else None
+
+    return Measured(
+        step_time_s=positive("step_time_s"),
+        tokens_per_s_per_gpu=positive("tokens_per_s_per_gpu"),
+        model_tflops_per_gpu=positive("model_tflops_per_gpu"),
+        mfu_pct=positive("mfu_pct"),
+        causal=bool(re.search(r"only causal|causal \(half|causal half", row.get("flop_counting_note", ""))),
+    )
+
+
+def _rows(lines: Iterator[dict[str | Any, Any]]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        row = {str(k).strip(): (v or "").strip() for k, v in line.items() if k is not None and not isinstance(v, list)}
+        inputs, fault = None, ""
+        try:
+            inputs = parse({k: v for k, v in row.items() if k not in MEASURED})
+        except UnreadableError as unreadable:
+            fault = str(unreadable)
+        yield Row(row.get("id") or f"row {number}", row.get("source_title", ""), inputs, fault, _measured(row))
+
+
+def read(path: Path) -> list[Row]:
+    """Every row of a CSV file in the columns of ``seeds/measurements/throughput.csv``; further columns are ignored.
+
+    Raises
+    ------
+    SimulatorError
+        The file cannot be read, is no CSV, or lacks a column that every prediction needs.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            header = [name.strip() for name in reader.fieldnames or ()]
+            missing = [name for name in NEEDED if name not in header]
+            if missing:
+                raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(NEEDED)}; "
+                                     f"it lacks {', '.join(missing)}")  # fmt: skip
+            return list(_rows(reader))
+    except OSError as refused:
+        raise SimulatorError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
+    except (UnicodeDecodeError, csv.Error) as broken:
+        raise SimulatorError(f"{path}: expected a CSV file in UTF-8: {broken}") from broken

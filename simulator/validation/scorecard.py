@@ -1,0 +1,154 @@
+"""How good the predictions are, group by group, beside the guess of a constant utilisation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from simulator.errors import SimulatorError, did_you_mean
+from simulator.validation.baseline import constant_utilisation
+from simulator.validation.outcome import Outcome
+from simulator.validation.predict import Prediction
+from simulator.validation.spread import interval
+
+__all__ = ["BY", "TARGETS", "Score", "Scorecard", "scorecard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Errors of one group in tokens per second, predicted over measured less one.  [%]"""
+
+    group: str
+    inputs: str  # all, stated or inferred
+    rows: int
+    median_pct: float  # of the absolute error, as the next three
+    mean_pct: float
+    p90_pct: float
+    worst_pct: float
+    worst_id: str
+    bias_pct: float  # median of the signed error
+    baseline_median_pct: float | None
+    baseline_p90_pct: float | None
+    in_interval_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """All groups, and what was left out."""
+
+    rows: int
+    predicted: int
+    scored: int
+    skipped: dict[str, int]  # reason: rows
+    groups: tuple[Score, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As one document."""
+        return {**asdict(self), "groups": [asdict(score) for score in self.groups]}
+
+
+def _kind(made: Prediction) -> str:
+    return "experts" if made.experts else "dense"
+
+
+BY: dict[str, Callable[[Outcome, Prediction], str]] = {
+    "source": lambda one, _: one.row.source or "unnamed source",
+    "accelerator": lambda _, made: made.accelerator,
+    "framework": lambda one, _: (one.row.inputs.framework if one.row.inputs else "") or "framework not stated",
+    "precision": lambda _, made: made.precision,
+    "model": lambda one, _: (one.row.inputs.model if one.row.inputs else "") or "model not stated",
+}
+_NVIDIA = ("volta", "ampere", "hopper", "blackwell", "rubin")
+_TARGETS: tuple[tuple[str, Callable[[Outcome, Prediction], bool]], ...] = (
+    ("dense, A100 and H100", lambda _, made: made.family in ("ampere", "hopper") and not made.experts),
+    ("vTrain, several nodes", lambda one, made: "vTrain" in one.row.source and _several_nodes(one)),
+    ("dense, Blackwell", lambda _, made: made.family == "blackwell" and not made.experts),
+    ("mixture of experts", lambda _, made: made.experts),
+    ("other than NVIDIA", lambda _, made: made.family not in _NVIDIA),
+    ("all rows", lambda _, made: True),
+)  # fmt: skip
+
+
+TARGETS = tuple(name for name, _ in _TARGETS)
+
+
+def _several_nodes(one: Outcome) -> bool:
+    inputs = one.row.inputs
+    return inputs is not None and (inputs.n_accelerators or 0) > (inputs.accelerators_per_node or 8)
+
+
+def _columns(by: Sequence[str]) -> list[str]:
+    wrong = [name for name in by if name not in BY]
+    if wrong:
+        raise SimulatorError(
+            f"--by: expected some of {', '.join(BY)}; got {', '.join(map(repr, wrong))}{did_you_mean(wrong[0], BY)}"
+        )
+    return list(by)
+
+
+def scorecard(outcomes: Sequence[Outcome], by: Sequence[str] = ()) -> Scorecard:
+    """Scores by the columns asked for; else of the groups that have targets and of family × dense or experts × format.
+
+    Raises
+    ------
+    SimulatorError
+        ``by`` has a name that rows cannot be grouped by.
+    """
+    columns = _columns(by)
+    guess = constant_utilisation(outcomes)
+    scored = [(place, one, one.prediction) for place, one in enumerate(outcomes)
+              if one.prediction is not None and one.measured is not None]  # fmt: skip
+    places: dict[str, list[int]] = {}
+    if not columns:
+        for name, belongs in _TARGETS:
+            places[name] = [place for place, one, made in scored if belongs(one, made)]
+    fine: dict[str, list[int]] = {}
+    for place, one, made in scored:
+        parts = [BY[column](one, made) for column in columns] or [made.family, _kind(made), made.precision]
+        fine.setdefault((" · " if columns else " ").join(parts), []).append(place)
+    places |= dict(sorted(fine.items()))
+    scores = [score for name, members in places.items() for score in _split(name, members, outcomes, guess)]
+    return Scorecard(
+        rows=len(outcomes),
+        predicted=sum(one.prediction is not None for one in outcomes),
+        scored=len(scored),
+        skipped=dict(Counter(one.reason for one in outcomes if one.prediction is None).most_common()),
+        groups=tuple(scores),
+    )
+
+
+def _split(name: str, members: list[int], outcomes: Sequence[Outcome], guess: dict[int, float]) -> list[Score]:
+    """The group, and its stated and inferred rows apart."""
+    stated = [place for place in members if (made := outcomes[place].prediction) is not None and made.stated]
+    inferred = [place for place in members if place not in set(stated)]
+    parts = {"all": members, "stated": stated, "inferred": inferred}
+    if not (stated and inferred):
+        del parts["all"]
+    return [_score(name, which, chosen, outcomes, guess) for which, chosen in parts.items() if chosen]
+
+
+def _score(name: str, which: str, members: list[int], outcomes: Sequence[Outcome], guess: dict[int, float]) -> Score:
+    chosen = [outcomes[place] for place in members]
+    errors = 100 * np.array([one.error for one in chosen])
+    sizes = np.abs(errors)
+    guessed = 100 * np.abs([guess[place] for place in members if place in guess])
+    inside = [about.low <= one.ratio <= about.high
+              for one in chosen if one.prediction is not None for about in (interval(one.prediction),)]  # fmt: skip
+    return Score(
+        group=name,
+        inputs=which,
+        rows=len(chosen),
+        median_pct=float(np.median(sizes)),
+        mean_pct=float(np.mean(sizes)),
+        p90_pct=float(np.quantile(sizes, 0.9)),
+        worst_pct=float(sizes.max()),
+        worst_id=chosen[int(np.argmax(sizes))].row.id,
+        bias_pct=float(np.median(errors)),
+        baseline_median_pct=float(np.median(guessed)) if len(guessed) else None,
+        baseline_p90_pct=float(np.quantile(guessed, 0.9)) if len(guessed) else None,
+        in_interval_pct=100 * float(np.mean(inside)),
+    )

@@ -1,0 +1,64 @@
+"""What ``interconnect_inter`` says in words, as bytes per second."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["bandwidth", "fabric", "slices"]
+
+_SCALE = {"G": 1e9, "T": 1e12}
+_RATE = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)\s*([GT])(b|B)(?:it)?(?:/[sS]|ps)")
+_MANY = re.compile(r"(\d{1,4})\s*[x×]\s*(.*)", re.IGNORECASE)
+_PORTS = {"omni-path": 100, "edr": 100, "hdr": 200, "slingshot-11": 200, "ndr": 400, "xdr": 800}  # Gbit/s
+_ASIDE = re.compile(r"(?:storage|management)[^,;]*[,;]?", re.IGNORECASE)
+_EACH = re.compile(r"(?:per|a|each|/)\s*(?:GPU|accelerator|chip)\b", re.IGNORECASE)
+
+
+def bandwidth(text: str, per_node: int) -> float | None:
+    """Network interfaces of one accelerator, one direction; ``None`` when the text names no rate.  [B/s]
+
+    ``8x400Gb/s NDR IB`` and ``4x Omni-Path (100Gb/s each)`` multiply; ``800 Gb/s IB a node`` and a rate that says
+    nothing else are the whole node's; ``400Gb/s per GPU`` is one accelerator's.  Interfaces for storage and management
+    do not carry gradients and are left out; of several others the most numerous count.
+    """
+    compute = _ASIDE.sub("", text)
+    many = [(int(found[1]), found[2]) for clause in re.split("[,;]", compute) if (found := _MANY.search(clause))]
+    if many:
+        number, what = max(many)
+        rate = _RATE.search(what)
+        named = [gbit for name, gbit in _PORTS.items() if name in what.casefold()]
+        each = _bytes(rate) if rate else named[0] * 1e9 / 8 if named else 0.0
+        return number * each / per_node or None
+    one = _RATE.search(compute)
+    return _bytes(one) / (1 if _EACH.search(compute) else per_node) or None if one else None
+
+
+def _bytes(rate: re.Match[str]) -> float:
+    return float(rate[1]) * _SCALE[rate[2]] / (8 if rate[3] == "b" else 1)
+
+
+def fabric(text: str, accelerator: str, family: str) -> str:
+    """The catalogue's fabric: the one the text names, else the one the accelerator is usually sold with."""
+    said = _ASIDE.sub("", text).casefold()
+    named = {"slingshot": "slingshot-11", "efa": "aws-efa-v2", "dcn": "tpu-dcn", "roce": "meta-roce-24k",
+             "ethernet": "ethernet-400g"}  # fmt: skip
+    usual = {
+        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11", "tpu": "tpu-ici",
+        "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
+        "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g",
+    }  # fmt: skip
+    if "ib" not in re.findall(r"[a-z]+", said) and "infiniband" not in said:
+        for word, name in named.items():
+            if word in said:
+                return name
+    if accelerator in ("B300-SXM", "GB300"):
+        return "infiniband-xdr-800g"
+    if accelerator in ("MI300A", "GH200"):
+        return "slingshot-11"
+    return usual.get(family, "infiniband-ndr-400g")
+
+
+def slices(sharding: str, text: str) -> int:
+    """TPU slices joined by the data-centre network: ``FSDP in slice, DP over 4 slices``, ``DCN between 2 slices``."""
+    found = re.search(r"(?:over|between)\s+(\d{1,4})\s+slices", f"{sharding} {text}")
+    return max(int(found[1]), 1) if found else 1
