@@ -85,6 +85,9 @@ class TrainingJob(BaseModel):
     minimum: int | None = Field(default=None, ge=1, description="fewest it starts or goes on with")
     overlap: bool = Field(default=True, description="hide data-parallel traffic behind arithmetic where there is some")
     fused_attention: bool = Field(default=True, description="attention in one kernel that never stores the scores")
+    cuda_graphs: bool = Field(
+        default=False, description="replay recorded kernels, so that the host never holds them up"
+    )
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
     sharding: Literal["layer", "tensor"] = Field(
         default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
@@ -147,6 +150,7 @@ class TrainingJob(BaseModel):
             precision=self.precision,
             overlap=self.overlap,
             fused_attention=self.fused_attention,
+            cuda_graphs=self.cuda_graphs,
             dropout=self.dropout,
             sharding=self.sharding,
         )
@@ -161,6 +165,7 @@ class Recipe:
     precision: str = "bf16"
     overlap: bool = True
     fused_attention: bool = True
+    cuda_graphs: bool = False
     dropout: bool = False
     sharding: str = "layer"
 

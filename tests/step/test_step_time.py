@@ -138,6 +138,17 @@ def test_a_tapered_fabric_slows_transfers_that_leave_the_pod(h100):
     assert evaluate(tapered, SMALL, recipe, layout).parts[name] > evaluate(free, SMALL, recipe, layout).parts[name]
 
 
+def test_a_small_model_waits_for_the_host_unless_its_kernels_are_replayed(h100):
+    tiny = Transformer(name="tiny", layers=12, hidden=768, ffn=3072, heads=12, vocabulary=50257, gated=False)
+    recipe, layout = Recipe(batch=64, sequence=1024), Layouts.of([Layout(data=8)])
+    launched = evaluate(h100, tiny, recipe, layout)
+    replayed = evaluate(h100, tiny, replace(recipe, cuda_graphs=True), layout)
+    assert launched.parts["host"] > 0
+    assert replayed.parts["host"] == 0
+    assert launched.total > 1.5 * replayed.total
+    assert evaluate(h100, LLAMA, Recipe(batch=512, sequence=8192), layout).parts["host"] == 0
+
+
 def test_a_format_no_faster_than_16_bit_costs_nothing():
     wide, narrow = on("Dojo-tile", "dojo-mesh"), on("Dojo-tile", "dojo-mesh", "fp8")
     assert narrow.peak == wide.peak
