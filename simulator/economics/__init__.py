@@ -1,7 +1,7 @@
 """Money, energy and carbon: arithmetic on amounts, used by the plan and by the results alike."""
 
 from simulator.economics.cost import Bill, Money, Tariff, bill
-from simulator.economics.price import Price
+from simulator.economics.price import Level, Price
 from simulator.economics.site import Site
 
-__all__ = ["Bill", "Money", "Price", "Site", "Tariff", "bill"]
+__all__ = ["Bill", "Level", "Money", "Price", "Site", "Tariff", "bill"]

@@ -10,7 +10,9 @@ from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import base_value
 
-__all__ = ["Price"]
+__all__ = ["Level", "Price"]
+
+Level = Literal["low", "mid", "high"]
 
 
 def _parsed(written: Any) -> tuple[float, str]:
@@ -59,6 +61,6 @@ class Price(CatalogueEntry):
         """The catalogue's entry of this name or alias."""
         return cls.model_validate(catalogue.entry("prices", name))
 
-    def at(self, end: Literal["low", "mid", "high"]) -> float:
+    def at(self, end: Level) -> float:
         """The value at one end of the range, in base units."""
         return float(getattr(self, end))

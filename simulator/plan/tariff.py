@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.economics import Price, Tariff
+from simulator.economics import Level, Price, Tariff
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Node
 from simulator.plan.parts import Parts
@@ -18,13 +18,17 @@ def tariff(parts: Parts) -> Tariff:
         facility  construction per watt · rated IT power / life of the building
         people    staff per watt · pay
 
-    Rent contains all of these and the energy; nothing else is charged for a rented node.
+    Rent contains all of these and the energy; nothing else is charged for a rented node.  ``money.prices`` moves all of
+    them together: a dear plan writes dear machines off over a short life.
     """
     money = parts.scenario.money
-    life = Price.load("server-life").mid if money.depreciation is None else money.depreciation
-    share = Price.load("interconnect-share").mid if money.network_share is None else money.network_share
-    building = Price.load("datacentre-construction").mid / Price.load("building-life").mid
-    staff = Price.load("staff-per-megawatt").mid / 1e6 * Price.load("staff-cost").mid  # [USD/s per W]
+    level = money.prices
+    opposite: dict[Level, Level] = {"low": "high", "mid": "mid", "high": "low"}
+    lasts = opposite[level]
+    life = Price.load("server-life").at(lasts) if money.depreciation is None else money.depreciation
+    share = Price.load("interconnect-share").at(level) if money.network_share is None else money.network_share
+    building = Price.load("datacentre-construction").at(level) / Price.load("building-life").at(lasts)
+    staff = Price.load("staff-per-megawatt").at(level) / 1e6 * Price.load("staff-cost").at(level)  # [USD/s per W]
     rented = money.accelerators == "rented"
     capital, network, facility, people, rent = [], [], [], [], []
     for node, accelerator in zip(parts.nodes, parts.accelerators, strict=True):
@@ -50,7 +54,7 @@ def _node_price(node: Node, accelerator: Accelerator, parts: Parts) -> float:
     if node.price is not None:
         return float(getattr(node.price, money.prices))
     if accelerator.price is not None:
-        overhead = Price.load("server-overhead").mid
+        overhead = Price.load("server-overhead").at(money.prices)
         return float(getattr(accelerator.price, money.prices)) * node.accelerators * overhead
     raise PlanError(
         f"no price is published for {node.name} or its {accelerator.name}; "

@@ -25,7 +25,6 @@ class Machine:
     rated: float  # the same as a mean over the accelerators of mixed pools; what MFU is measured by
     peak16: float  # dense, 16 bit: attention, routing and logits stay there
     memory: float
-    memory_bandwidth: float
     edge_memory: float  # weights behind the edge of a wafer or tile [B]
     edge_bandwidth: float
     scaleup: float
@@ -74,7 +73,6 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         rated=peak,
         peak16=peak16,
         memory=accelerator.memory,
-        memory_bandwidth=accelerator.memory_bandwidth,
         edge_memory=accelerator.edge_memory or 0.0,
         edge_bandwidth=accelerator.edge_bandwidth or 0.0,
         scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,

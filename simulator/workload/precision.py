@@ -24,7 +24,6 @@ class Precision:
     name: str
     matmul: str
     weight_bytes: float = 2.0
-    activation_bytes: float = 2.0
     gradient_bytes: float = 4.0
     optimizer_bytes: float = 12.0
 

@@ -75,6 +75,12 @@ def test_a_rented_cluster_pays_rent_and_nothing_else():
     assert all(value == 0 for name, value in rows.items() if name != "rent")
 
 
+def test_every_row_is_dearer_at_the_high_end_of_prices(tesla):
+    low, mid, high = (outlook(plan(vary(tesla, {"money.prices": end}))).bill.rows() for end in ("low", "mid", "high"))
+    for row in ("capital", "network", "facility", "people"):
+        assert low[row] < mid[row] < high[row]
+
+
 def test_a_bought_cluster_pays_no_rent(planned):
     rows = outlook(planned).bill.rows()
     assert rows["rent"] == 0
