@@ -14,7 +14,7 @@ __all__ = ["Fabric", "Tier"]
 
 
 class Tier(BaseModel):
-    """One level of switches: whom it joins and how much narrower it is than the level below."""
+    """One level of switches: whom it joins, and how much narrower the way out of it is than the way in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

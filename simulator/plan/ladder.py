@@ -49,9 +49,9 @@ def _within(nodes: Nodes, pools: Sequence[PoolPlan], *, watts: float, wanted: in
     share = min(1.0, watts / power if power > 0 else 1.0)
     if wanted is not None and accelerators:
         share = min(share, wanted / accelerators)
-    # the ceiling undoes a floor one short of a wish that whole nodes meet exactly
     fitted = [math.floor(n * share + 1e-9) for n in nodes]
     if wanted is not None and share < 1 and sum(n > 0 for n in nodes) == 1:
+        # of one pool alone, a wish that whole nodes do not meet exactly gets the node that is partly used
         only = next(i for i, n in enumerate(nodes) if n)
         room = math.floor(watts / pools[only].training_power) if math.isfinite(watts) else nodes[only]
         fitted[only] = min(nodes[only], math.ceil(wanted / pools[only].accelerators), room)
@@ -71,7 +71,7 @@ def sizes(
         left = tuple(max(n - t, 0) for n, t in zip(everything, taken, strict=True))
         used = sum(min(n, t) * p.training_power for n, t, p in zip(everything, taken, pools, strict=True))
         watts = cap_at(steps, time)
-        for available, power in {(everything, watts), (left, watts - used)}:
+        for available, power in ((everything, watts), (left, watts - used)):
             present = [i for i, n in enumerate(available) if n]
             for count in range(1, len(present) + 1):
                 for mix in combinations(present, count):

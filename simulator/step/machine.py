@@ -54,8 +54,9 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         The accelerator has no peak for the number format.
     """
     formats = PRECISIONS[precision]
-    peak16 = accelerator.peak.get("bf16") or accelerator.peak.get("fp16")
-    peak = accelerator.peak.get(formats.matmul, peak16 if formats.matmul in ("bf16", "fp16") else None)  # type: ignore[call-overload]
+    peaks: dict[str, float] = dict(accelerator.peak.items())
+    peak16 = peaks.get("bf16") or peaks.get("fp16")
+    peak = peaks.get(formats.matmul, peak16 if formats.matmul in ("bf16", "fp16") else None)
     if peak is None or peak16 is None:
         known = ", ".join(sorted(accelerator.peak))
         raise PlanError(f"{accelerator.name} has no dense peak for {precision}; it has {known}")

@@ -23,18 +23,17 @@ from simulator.units import Tokens, Unit, show
 
 __all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
 
-
 _MOST_TOKENS = 1e18  # a million times what the largest runs of 2025 read; beyond it calendars and money lose meaning
 
 
 def _batch(written: Any) -> float:
     """Global batch in tokens, or negative in sequences: the sequence length is not known here."""
     if isinstance(written, str) and re.search(r"sequences?\s*$", written):
-        sequences = Unit("sequence", "batch size", "4 Mtoken or 2048 sequences", zero=False).parse(written)
+        sequences = Unit("sequence", "batch size in tokens or sequences", "2048 sequences", zero=False).parse(written)
         if sequences < 1:
             raise ValueError(f"expected at least one sequence; got {written!r}")
         return -sequences
-    return Unit("token", "batch size", "4 Mtoken' or '2048 sequence", zero=False).parse(written)
+    return Unit("token", "batch size in tokens or sequences", "4 Mtoken", zero=False).parse(written)
 
 
 BatchSize = Annotated[
