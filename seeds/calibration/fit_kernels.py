@@ -78,6 +78,7 @@ def kernel_machine(accelerator: Accelerator, family: Efficiency, number_format: 
     known: dict[str, Any] = {
         "peak": accelerator.peak[number_format],
         "peak16": accelerator.peak["bf16"],
+        "narrow": 1.0,
         "tile": family.tile,
         "multiprocessors": family.multiprocessors,
     }
@@ -148,23 +149,64 @@ def narrow_share(machine: Machine, shapes: Shapes, narrow_peak: float) -> tuple[
     return share, error(rest.predicted(scaled(share)), rest.time)
 
 
-def attention_share(folder: Path, gpu: str, machine: Machine, width: int = 128) -> tuple[float, tuple[float, float]]:
-    """Share of the 16-bit peak that causal attention over 2,048 tokens or more reaches, forward; error on the rest."""
+@dataclass(frozen=True)
+class Attention:
+    """Causal attention kernels of one head width with their measured times [s]."""
+
+    flops: Numbers
+    moved: Numbers
+    keys: Numbers  # that a query meets on average
+    head: int
+    time: Numbers
+
+    def predicted(self, machine: Machine) -> Numbers:
+        """What the step model says of them. [s]"""
+        return attention_time(machine, self.flops, self.moved, keys=self.keys, head=self.head)
+
+    def take(self, rows: Rows) -> Attention:
+        """Some of the kernels."""
+        return Attention(self.flops[rows], self.moved[rows], self.keys[rows], self.head, self.time[rows])
+
+
+def read_attention(folder: Path, gpu: str) -> list[Attention]:
+    """Forward passes over 512 tokens or more in heads of 64 and 128, as many as were measured."""
     table = pd.read_parquet(folder / f"{gpu}__context_attention_perf.parquet")
     # a cache in 8 bit makes the kernel run at the 8-bit peak, whatever attn_dtype says
     kept = (table.attn_dtype == "bfloat16") & (table.kv_cache_dtype == "bfloat16") & (table.window_size == 0)
-    table = table[kept & (table.head_dim == width) & (table.isl >= 2048)]
-    if table.empty:
-        return float("nan"), (float("nan"), float("nan"))
-    tokens = table.batch_size.to_numpy(float) * table.isl.to_numpy(float)
-    heads, groups = table.num_heads.to_numpy(float), table.num_key_value_heads.to_numpy(float)
-    flops = 2 * (2 * width) * tokens * (table.isl.to_numpy(float) / 2) * heads
-    moved = 2 * width * tokens * (2 * heads + 2 * groups)
-    time = table.latency.to_numpy(float) * 1e-3
-    fitted, scored = halves(len(time))
-    share = float(np.median(flops[fitted] / (time[fitted] - machine.launch) / machine.peak16))
-    here = replace(machine, attention=share)
-    return share, error(attention_time(here, flops[scored], moved[scored]), time[scored])
+    found = []
+    for width in (64, 128):
+        rows = table[kept & (table.head_dim == width) & (table.isl >= 512)]
+        if rows.empty:
+            continue
+        tokens = rows.batch_size.to_numpy(float) * rows.isl.to_numpy(float)
+        heads, groups = rows.num_heads.to_numpy(float), rows.num_key_value_heads.to_numpy(float)
+        keys = rows.isl.to_numpy(float) / 2
+        kernels = Attention(
+            flops=2 * (2 * width) * tokens * keys * heads,
+            moved=2 * width * tokens * (2 * heads + 2 * groups),
+            keys=keys,
+            head=width,
+            time=rows.latency.to_numpy(float) * 1e-3,
+        )
+        found.append(kernels.take(np.flatnonzero(kernels.flops > LARGE)))
+    return found
+
+
+def fit_attention(sets: list[tuple[Machine, Attention]]) -> Numbers:
+    """e_a, k½ and p that serve all these kernels."""
+
+    def residuals(values: Numbers) -> Numbers:
+        return np.concatenate([
+            np.log(kernels.predicted(with_attention(machine, values)) / kernels.time) for machine, kernels in sets
+        ])  # fmt: skip
+
+    return fit(residuals, (0.5, 500.0, 0.4), (0.1, 0.0, 0.0), (1.0, 5000.0, 2.0), (0.1, 100.0, 0.1))
+
+
+def with_attention(machine: Machine, values: Numbers) -> Machine:
+    """The machine with the three parameters of fused attention."""
+    share, keys, heads = (float(value) for value in values)
+    return replace(machine, attention=share, half_keys=keys, narrow_heads=heads)
 
 
 def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: float) -> tuple[float, dict[int, float]]:
@@ -226,36 +268,63 @@ def main() -> None:
         for gpu in members:
             _score(f"**{family}**", joint[family], gpu, data[gpu])
 
-    print("\n| GPU | fp8 over 16 bit, error | attention d=128, error | d=64, error | scale-up share, "
-          "all-gather 1 / 16 / 64 / 512 MiB |")  # fmt: skip
-    print("|---|---|---|---|---|")
-    shares: dict[str, list[tuple[float, float, float]]] = {family: [] for family in families}
-    for gpu in found:
-        machine, accelerator, _, _ = data[gpu]
+    shares = _shares(folder, data, joint)
+    attention = _attention(folder, data, joint, families)
+    print("\n# simulator/catalogue/efficiencies.yaml; what is not fitted here stays as it is")
+    for family, members in families.items():
+        launch, gemm, memory, wave, half_depth = joint[family]
+        narrow, scaleup = np.median(np.array([shares[gpu] for gpu in members]), axis=0)
+        share, keys, heads = attention[family]
+        print(f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}")
+        print(f"  wave: {wave:.3f}\n  launch: {launch * 1e6:.1f} µs\n  attention: {share:.2f}")
+        print(f"  half_keys: {keys:.0f}\n  narrow_heads: {heads:.2f}\n  scaleup: {scaleup:.2f}")
+        if not np.isnan(narrow):
+            print(f"  narrow_formats: {narrow:.2f}  # of kernels; training's is fitted by fit_steps.py")
+
+
+Data = dict[str, tuple[Machine, Accelerator, Shapes, Shapes]]
+
+
+def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tuple[float, float]]:
+    """Shares of the 8-bit peak and of the scale-up links of each GPU; prints them."""
+    print("\n| GPU | fp8 over 16 bit, error | scale-up share, all-gather 1 / 16 / 64 / 512 MiB |")
+    print("|---|---|---|")
+    shares = {}
+    for gpu, (machine, accelerator, _, _) in data.items():
         here = with_parameters(machine, accelerator, joint[accelerator.family])
         narrow, narrow_error = float("nan"), (float("nan"), float("nan"))
         eight = read_shapes(folder, gpu, "fp8")
         if eight is not None:
             narrow, narrow_error = narrow_share(here, eight, accelerator.peak["fp8"])
-        attention, attention_error = attention_share(folder, gpu, here)
-        small, small_error = attention_share(folder, gpu, here, width=64)
         scaleup, by_size = scaleup_share(folder, gpu, accelerator, here.launch)
-        shares[accelerator.family].append((narrow, attention, scaleup))
+        shares[gpu] = narrow, scaleup
         sizes = " / ".join(f"{off:+.0%}" for off in by_size.values())
-        pairs = ((narrow, narrow_error[0]), (attention, attention_error[0]), (small, small_error[0]))
-        cells = ["–" if np.isnan(share) else f"{share:.2f}, {off:.0%}" for share, off in pairs]
-        print(f"| {gpu} | {' | '.join(cells)} | {scaleup:.2f}, {sizes} |")
+        narrower = "–" if np.isnan(narrow) else f"{narrow:.2f}, {narrow_error[0]:.0%}"
+        print(f"| {gpu} | {narrower} | {scaleup:.2f}, {sizes} |")
+    return shares
 
-    print("\n# simulator/catalogue/efficiencies.yaml; what is not fitted here stays as it is")
-    for family, parts in shares.items():
-        launch, gemm, memory, wave, half_depth = joint[family]
-        narrow, attention, scaleup = np.median(np.array(parts), axis=0)
-        print(
-            f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}\n  wave: {wave:.3f}"
-        )
-        print(f"  launch: {launch * 1e6:.1f} µs\n  attention: {attention:.2f}\n  scaleup: {scaleup:.2f}")
-        if not np.isnan(narrow):
-            print(f"  narrow_formats: {narrow:.2f}")
+
+def _attention(
+    folder: Path, data: Data, joint: dict[str, Numbers], families: dict[str, list[str]]
+) -> dict[str, Numbers]:
+    """The parameters of fused attention of each family; prints how well they do."""
+    print("\n| attention | e_a | k½ | p | scored on | heads | median, mean error |")
+    print("|---|---:|---:|---:|---|---:|---:|")
+    found = {}
+    for family, members in families.items():
+        parts = [
+            (gpu, with_parameters(*data[gpu][:2], joint[family]), kernels, *halves(len(kernels.time)))
+            for gpu in members
+            for kernels in read_attention(folder, gpu)
+        ]
+        values = fit_attention([(machine, kernels.take(fitted[:SHAPES])) for _, machine, kernels, fitted, _ in parts])
+        found[family] = values
+        for gpu, machine, kernels, _, scored in parts:
+            rest = kernels.take(scored)
+            middle, mean = error(rest.predicted(with_attention(machine, values)), rest.time)
+            print(f"| {family} | {values[0]:.2f} | {values[1]:.0f} | {values[2]:.2f} | {gpu} | {kernels.head} | "
+                  f"{middle:.0%}, {mean:.0%} |")  # fmt: skip
+    return found
 
 
 def _score(label: str, values: Numbers, gpu: str, data: tuple[Machine, Accelerator, Shapes, Shapes]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RECOMPUTE", "Layout", "Layouts"]
+__all__ = ["FULL", "RECOMPUTE", "Layout", "Layouts"]
 
 RECOMPUTE = ("none", "selective", "full")
+FULL = float(RECOMPUTE.index("full"))
 
 
 @dataclass(frozen=True, slots=True)

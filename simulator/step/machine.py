@@ -43,6 +43,9 @@ class Machine:
     stream: float
     launch: float
     attention: float
+    portable: float
+    half_keys: float
+    narrow_heads: float
 
 
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
@@ -92,6 +95,9 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         stream=accelerator.memory_bandwidth * family.memory,
         launch=family.launch,
         attention=family.attention * family.sustained,
+        portable=family.portable,
+        half_keys=family.half_keys,
+        narrow_heads=family.narrow_heads,
     )
 
 
@@ -110,7 +116,7 @@ def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
     worst: dict[str, object] = {"name": " + ".join(dict.fromkeys(m.name for m in machines))}
     for field in fields(Machine):
         values = [getattr(m, field.name) for m in machines]
-        if field.name in ("wave", "half_depth", "launch", "latency", "hop_latency"):
+        if field.name in ("wave", "half_depth", "half_keys", "narrow_heads", "launch", "latency", "hop_latency"):
             worst[field.name] = max(values)
         elif isinstance(values[0], int | float):
             worst[field.name] = min(values)

@@ -52,10 +52,14 @@ class Footprint:
     capacity: float
 
     @property
+    def needed(self) -> Numbers:
+        """Bytes needed."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.buffers
+
+    @property
     def margin(self) -> Numbers:
         """Bytes left; negative when a layout does not fit."""
-        used: Numbers = self.weights + self.gradients + self.optimizer + self.activations + self.buffers
-        return self.capacity - used
+        return self.capacity - self.needed
 
     def at(self, index: int) -> Memory:
         """The memory of one layout."""

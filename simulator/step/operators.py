@@ -42,12 +42,15 @@ class Pass:
 def _products(
     machine: Machine, m: Numbers, shapes: list[tuple[Numbers, Numbers]], *, backward: bool, sixteen: bool = False
 ) -> Numbers:
-    """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights."""
+    """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights.
+
+    Gradients of weights accumulate in fp32, which is read and written for every microbatch.
+    """
     total = np.zeros_like(m)
     for n, k in shapes:
         if backward:
             inputs = gemm_time(machine, m, k, n, sixteen=sixteen)
-            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen)
+            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen, moved=8.0)
         else:
             total = total + gemm_time(machine, m, n, k, sixteen=sixteen)
     return total
@@ -80,7 +83,14 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         keys = model.attended(recipe.sequence)
         flops = 2 * b * s * keys * width * heads
         moved = 2.0 * b * s * heads * 2 * width
-        return attention_time(machine, flops, moved), attention_time(machine, 2.5 * flops, 3 * moved)
+        # a ring passes blocks of keys, each a kernel of its own
+        share = recipe.software.attention * (1.0 if recipe.software.native else machine.portable)
+
+        def kernel(flops: Numbers, moved: Numbers) -> Numbers:
+            met, head = keys / L.context, model.head + model.rope_dim
+            return attention_time(machine, flops, moved, keys=met, head=head, share=share)
+
+        return kernel(flops, moved), kernel(2.5 * flops, 3 * moved)
     scores = b * heads * s * recipe.sequence
     ones = np.ones_like(s)
     pairs = b * heads
@@ -132,13 +142,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
     # dispatching and combining the tokens of experts permutes them in memory, both ways
     moved = moved + share * m / t * model.experts_per_token * 8 * h
-    memory = stream_time(machine, moved, kernels=6)
+    memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
 
     tp = group(machine, t, np.ones_like(t))
     volume = 2 * m * h
+    hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    tensor = split * np.where(L.sequence_parallel > 0, 2 * all_gather(tp, volume), all_reduce(tp, volume))
+    tensor = split * np.where(L.sequence_parallel > 0, 2 * hidden * all_gather(tp, volume), all_reduce(tp, volume))
 
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
@@ -195,12 +206,12 @@ def _experts(machine: Machine, model: Transformer, L: Layouts, m: Numbers, *, ba
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
     """Forward and backward of logits and loss, on the stage that has them.
 
-    The fp32 logits pass through memory about five times (cast, maximum, exponent, sum, gradient): 20 bytes each.
+    The fp32 logits pass through memory several times (cast, maximum, exponent, sum, gradient), more often unfused.
     """
     t, m = L.tensor, L.microbatch * recipe.sequence / L.context
     shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
     zero = np.zeros_like(t)
-    loss = stream_time(machine, 20 * m * model.vocabulary / t, kernels=5)
+    loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
     forward = Pass(_products(machine, m, shapes, backward=False, sixteen=True), zero, loss / 2, zero, zero, zero)
     backward = Pass(_products(machine, m, shapes, backward=True, sixteen=True), zero, loss / 2, zero, zero, zero)
     return forward, backward

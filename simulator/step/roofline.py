@@ -13,13 +13,20 @@ Numbers = NDArray[np.float64]
 
 
 def gemm_time(
-    machine: Machine, m: Numbers, n: Numbers, k: Numbers, *, batch: Numbers | float = 1.0, sixteen: bool = False
+    machine: Machine,
+    m: Numbers,
+    n: Numbers,
+    k: Numbers,
+    *,
+    batch: Numbers | float = 1.0,
+    sixteen: bool = False,
+    moved: float = 2.0,
 ) -> Numbers:
     """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel, 16-bit operands.
 
         t = t0 + (t_c⁴ + t_m⁴)^¼
         t_c = 2 ⌈m⌉ ⌈n⌉ k / (P e) · (1 + k½ / k) · (1 + w (waves − 1))
-        t_m = 2 (mk + nk + mn) / (BW e_b)
+        t_m = (2 (mk + nk) + o mn) / (BW e_b)
         waves = ⌈tiles / SM⌉ SM / tiles
 
     ⌈·⌉ rounds up to the tile.  P is the dense peak, SM the multiprocessors; t0, e, e_b, k½, w are fitted per family
@@ -28,6 +35,8 @@ def gemm_time(
 
     Parameters
     ----------
+    moved
+        o, bytes moved for each number of the result: 2 where it is written once, 8 where fp32 gradients accumulate.
     sixteen
         Run at the 16-bit peak although the job's matrix products use a narrower format.
 
@@ -41,7 +50,7 @@ def gemm_time(
     waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
     rate = machine.gemm * (machine.peak16 if sixteen else machine.peak * machine.narrow)
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
-    memory = 2 * batch * (m * k + n * k + m * n) / machine.stream
+    memory = batch * (2 * (m * k + n * k) + moved * m * n) / machine.stream
     corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25
     return corner
 
@@ -51,11 +60,23 @@ def stream_time(machine: Machine, bytes_moved: Numbers | float, kernels: float =
     return np.asarray(bytes_moved / machine.stream + kernels * machine.launch)
 
 
-def attention_time(machine: Machine, flops: Numbers, bytes_moved: Numbers) -> Numbers:
+def attention_time(
+    machine: Machine, flops: Numbers, bytes_moved: Numbers, *, keys: Numbers, head: int, share: float = 1.0
+) -> Numbers:
     """Seconds of a fused attention kernel of ``flops`` (masked half left out), reading and writing ``bytes_moved``.
+
+        rate = P e_a share · k / (k + k½) · min(1, d / 128)^p
+
+    for queries that meet ``keys`` keys each on average, in heads ``head`` wide.  Tiles on the diagonal are computed
+    whole and half thrown away, and a row's first and last tiles overlap with nothing, so short sequences lose most;
+    e_a, k½ and p are fitted per family.  ``share`` is what the software's kernel reaches of the best one.
 
     Source
     ------
-    Dao, "FlashAttention-2", arXiv:2307.08691, section 4: a steady share of the peak beyond short sequences.
+    Functional form ours, fitted by seeds/calibration/fit_kernels.py; that the rate rises with the sequence and with the
+    width of a head: Dao, "FlashAttention-2", arXiv:2307.08691, section 4.
     """
-    return machine.launch + np.maximum(flops / (machine.peak16 * machine.attention), bytes_moved / machine.stream)
+    rate = machine.peak16 * machine.attention * share * min(1.0, head / 128) ** machine.narrow_heads
+    computed = flops * (1 + machine.half_keys / keys) / rate
+    time: Numbers = machine.launch + np.maximum(computed, bytes_moved / machine.stream)
+    return time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,6 @@ from simulator.step.pipeline import bubble, microbatches, stages, transfers
 from simulator.step.roofline import Numbers, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
-
-_LAUNCH = 15.0e-6
-"""Time the host takes for one kernel of an eager framework. [s]
-
-Chosen among 8, 12, 15, 20 and 25 µs by the median error on the 117 single-node rows of vTrain (Bang et al. 2024, in
-seeds/measurements): 31, 11, 8, 21 and 36 %.  Those rows are launch-bound and so measure it; no other source moves.
-"""
 
 __all__ = ["Evaluation", "StepTime", "evaluate"]
 
@@ -78,6 +71,28 @@ class Evaluation:
         """Which layouts fit into memory."""
         return self.memory.margin >= 0
 
+    def partly(self, full: Evaluation, room: Numbers | float, layers: int) -> Evaluation:
+        """The same layouts recomputing only as many layers as memory demands, as ``full`` recomputes them all.
+
+        Time and memory are linear in the share of layers that are recomputed; the share is the least that needs at most
+        ``room`` bytes, in whole layers of a stage.
+
+        Source
+        ------
+        Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
+        """
+        needed, least = self.memory.needed, full.memory.needed
+        stage = np.ceil(layers / self.layouts.pipeline)
+        share = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1)
+        share = np.ceil(np.round(share * stage, 6)) / stage
+
+        def between(ours: Numbers, theirs: Numbers) -> Numbers:
+            return ours + share * (theirs - ours)
+
+        parts = {name: between(seconds, full.parts[name]) for name, seconds in self.parts.items()}
+        activations = between(self.memory.activations, full.memory.activations)
+        return replace(self, parts=parts, memory=replace(self.memory, activations=activations))
+
     def at(self, index: int) -> StepTime:
         """The step time of one layout, parts that are zero left out."""
         named = [(name, float(seconds[index])) for name, seconds in self.parts.items()]
@@ -94,7 +109,8 @@ def _data_parallel(
     gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
     With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
-    ZeRO 2 and 3 hide behind all microbatches.
+    ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage has done with one of its v chunks while a round of
+    p microbatches still computes the others, so that (v − 1)/v of the round hides too.
 
     Source
     ------
@@ -120,20 +136,22 @@ def _data_parallel(
         )
     if not recipe.overlap:
         return total
-    times = np.where(L.zero >= 2, count, 1)
-    exposed: Numbers = np.maximum(total - times * window, total / (layers * times))
-    return exposed
+    rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
+    times = np.where(L.zero >= 2, count, rounds)
+    exposed = np.maximum(total - times * window, total / (layers * np.where(L.zero >= 2, count, 1)))
+    slowed: Numbers = exposed + recipe.software.contention * (total - exposed)
+    return slowed
 
 
 def _held_up(recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
-    A pass of a layer takes at least ``kernels · _LAUNCH``: 80 kernels where attention and dropout are made of single
-    operators, 40 where they are fused; recorded graphs need no host.
+    A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
+    dropout are made of single operators; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
         return np.zeros_like(L.tensor)
-    least = _LAUNCH * (40 if recipe.fused_attention else 80)
+    least = recipe.software.host * recipe.software.kernels * (1 if recipe.fused_attention else 2)
     waits: Numbers = np.maximum(least - forward.total, 0) + np.maximum(least - backward.total, 0)
     return waits + np.where(L.recompute == 2, np.maximum(least - redone.total, 0), 0.0)
 

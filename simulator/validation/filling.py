@@ -24,6 +24,7 @@ precision              bf16, or fp16 where there is none; 4-bit formats and int8
 seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
 global_batch_seqs      4 million tokens, rounded up to whole microbatches of all replicas
 accelerators_per_node  the catalogue's node of that accelerator, else of its family
+interconnect_intra     the accelerator's scale-up links
 interconnect_inter     that node's network interfaces
 layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden = 128 layers, and of
                        params_b parameters
@@ -64,6 +65,7 @@ class Habits:
     sequence_parallel: bool
     zero: int
     tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    software: str  # entry of the software shelf
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
 
 
@@ -81,8 +83,22 @@ def habits(inputs: Inputs, family: str) -> Habits:
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
         tensorwise="deepspeed" in said,
+        software=_software(said, old, family),
         selects_attention=bool(re.search(r"megatron|nemo", said)),
     )
+
+
+def _software(said: str, old: bool, family: str) -> str:
+    """Entry of the software shelf for a framework."""
+    if re.search(r"maxtext|axlearn|jax|pax|t5x|pathways", said) or family == "tpu":
+        return "xla"
+    if old:
+        return "megatron-2021"
+    if re.search(r"nemo|bridge|nvidia|megascale|hai-llm", said):
+        return "nemo"
+    if re.search(r"megatron|primus", said):
+        return "megatron"
+    return "compiled" if re.search(r"torchtitan|fms|compile|flashattention|internal", said) else "pytorch"
 
 
 def zero(text: str) -> int | None:

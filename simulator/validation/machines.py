@@ -12,10 +12,17 @@ from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Machine, machine
 from simulator.validation.filling import precision
 from simulator.validation.rows import Inputs, UnreadableError
-from simulator.validation.wires import bandwidth, fabric, slices
+from simulator.validation.wires import bandwidth, fabric, inside, slices
 
 __all__ = ["Found", "accelerator", "found"]
 
+_LINK = {
+    "volta": 25e9,
+    "ampere": 25e9,
+    "hopper": 25e9,
+    "blackwell": 50e9,
+    "blackwell-ultra": 50e9,
+}  # one NVLink, one direction [B/s]
 _LARGEST_BOX = 16  # accelerators whose scale-up links end at the node; above it racks and pods
 
 
@@ -72,13 +79,13 @@ def found(inputs: Inputs) -> Found:
     """The machine a row ran on."""
     chip = accelerator(inputs.accelerator)
     return _found(
-        chip.name, inputs.precision, inputs.accelerators_per_node, inputs.interconnect_inter,
+        chip.name, inputs.precision, inputs.accelerators_per_node, inputs.interconnect_intra, inputs.interconnect_inter,
         slices(inputs.zero_stage_or_fsdp, inputs.interconnect_inter), inputs.n_accelerators or 1,
     )  # fmt: skip
 
 
 @cache
-def _found(name: str, written: str, per_node: int | None, network: str, joined: int, count: int) -> Found:
+def _found(name: str, written: str, per_node: int | None, links: str, network: str, joined: int, count: int) -> Found:
     chip = accelerator(name)
     number_format, guessed = precision(written, frozenset(map(str, chip.peak)))
     node = _node(chip.name, per_node)
@@ -92,6 +99,9 @@ def _found(name: str, written: str, per_node: int | None, network: str, joined: 
     elif count > box:
         filled.append("interconnect_inter")
     wires = Fabric.load(fabric(network, chip.name, chip.family))
+    within = inside(links, _LINK.get(chip.family, 0.0))
+    if within is not None:
+        chip = chip.model_copy(update={"scaleup_bandwidth": within})
     view = machine(node, chip, wires, precision=number_format)
     if per_node and per_node < view.domain <= _LARGEST_BOX:
         view = replace(view, domain=per_node)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from simulator.step import Layouts, evaluate
-from simulator.step.layout import RECOMPUTE
+from simulator.step.layout import FULL, RECOMPUTE
 from simulator.step.search import candidates
 from simulator.step.timing import Evaluation
 from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, zero
@@ -18,7 +18,7 @@ from simulator.validation.machines import Found, found
 from simulator.validation.names import known
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.validation.shapes import shape
-from simulator.workload import LayoutRequest, Recipe, Transformer
+from simulator.workload import LayoutRequest, Recipe, Software, Transformer
 
 __all__ = ["Prediction", "predict"]
 
@@ -81,6 +81,9 @@ def predict(inputs: Inputs) -> Prediction:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
         evaluation = evaluate(on.machine, model, recipe, layouts)
+        if on.machine.execution == "gpu" and len(set(layouts.recompute)) > 1:  # left open
+            whole = evaluate(on.machine, model, recipe, replace(layouts, recompute=np.full(len(layouts), FULL)))
+            evaluation = evaluation.partly(whole, _room(whole), model.layers)
         best, fits = _best(evaluation)
         step, memory = evaluation.at(best), evaluation.memory.at(best)
     if not (math.isfinite(step.total) and step.total > 0 and math.isfinite(memory.total)):
@@ -108,11 +111,14 @@ def predict(inputs: Inputs) -> Prediction:
 
 def _best(evaluation: Evaluation) -> tuple[int, bool]:
     """The fastest that fits, or nearly so; where none does, the fastest of the lean ones, for the row did run."""
-    capacity = evaluation.memory.capacity
-    needed = capacity - evaluation.memory.margin
-    enough = max(capacity, float(needed.min())) * _MISCOUNT
-    best = int(np.argmin(np.where(needed <= enough, evaluation.total, np.inf)))
-    return best, bool(needed[best] <= capacity)
+    needed = evaluation.memory.needed
+    best = int(np.argmin(np.where(needed <= _room(evaluation) * (1 + 1e-9), evaluation.total, np.inf)))
+    return best, bool(needed[best] <= evaluation.memory.capacity)
+
+
+def _room(evaluation: Evaluation) -> float:
+    """Memory by our count within which a setting may have run."""
+    return max(evaluation.memory.capacity, float(evaluation.memory.needed.min())) * _MISCOUNT
 
 
 def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[str]) -> Recipe:
@@ -134,6 +140,7 @@ def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[s
         fused_attention=usual.fused_attention,
         dropout=usual.dropout,
         sharding="tensor" if usual.tensorwise else "layer",
+        software=Software.load(usual.software),
     )
 
 

@@ -38,6 +38,7 @@ class Inputs:
     framework: str
     year: int | None
     precision: str
+    interconnect_intra: str
     interconnect_inter: str
     zero_stage_or_fsdp: str
     recompute: str

@@ -62,11 +62,11 @@ BY: dict[str, Callable[[Outcome, Prediction], str]] = {
     "precision": lambda _, made: made.precision,
     "model": lambda one, _: (one.row.inputs.model if one.row.inputs else "") or "model not stated",
 }
-_NVIDIA = ("volta", "ampere", "hopper", "blackwell", "rubin")
+_NVIDIA = ("volta", "ampere", "hopper", "blackwell", "blackwell-ultra", "rubin")
 _TARGETS: tuple[tuple[str, Callable[[Outcome, Prediction], bool]], ...] = (
     ("dense, A100 and H100", lambda _, made: made.family in ("ampere", "hopper") and not made.experts),
     ("vTrain, several nodes", lambda one, made: "vTrain" in one.row.source and _several_nodes(one)),
-    ("dense, Blackwell", lambda _, made: made.family == "blackwell" and not made.experts),
+    ("dense, Blackwell", lambda _, made: made.family.startswith("blackwell") and not made.experts),
     ("mixture of experts", lambda _, made: made.experts),
     ("other than NVIDIA", lambda _, made: made.family not in _NVIDIA),
     ("all rows", lambda _, made: True),

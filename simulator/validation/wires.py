@@ -1,10 +1,10 @@
-"""What ``interconnect_inter`` says in words, as bytes per second."""
+"""What ``interconnect_intra`` and ``interconnect_inter`` say in words, as bytes per second."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["bandwidth", "fabric", "slices"]
+__all__ = ["bandwidth", "fabric", "inside", "slices"]
 
 _SCALE = {"G": 1e9, "T": 1e12}
 _RATE = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)\s*([GT])(b|B)(?:it)?(?:/[sS]|ps)")
@@ -31,6 +31,21 @@ def bandwidth(text: str, per_node: int) -> float | None:
         return number * each / per_node or None
     one = _RATE.search(compute)
     return _bytes(one) / (1 if _EACH.search(compute) else per_node) or None if one else None
+
+
+def inside(text: str, link: float) -> float | None:
+    """Scale-up links of one accelerator, one direction; ``None`` when the text names no rate.  [B/s]
+
+    ``NVLink4 900GB/s`` counts both directions together, as vendors print it; ``NVLink (4 GPU interconnects)`` counts
+    links of ``link`` bytes per second each.
+    """
+    if not text.casefold().startswith("nvlink"):
+        return None
+    links = re.search(r"\((\d{1,2}) GPU interconnects\)", text)
+    if links:
+        return int(links[1]) * link
+    rate = re.search(r"(\d{2,4}) ?GB/s(?!-class)", text)
+    return float(rate[1]) * 1e9 / 2 if rate else None
 
 
 def _bytes(rate: re.Match[str]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
 
 from simulator.errors import PlanError
 from simulator.units import Tokens, Unit, show
+from simulator.workload.software import Software
 
 __all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
 
@@ -91,6 +92,7 @@ class TrainingJob(BaseModel):
     sharding: Literal["layer", "tensor"] = Field(
         default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
     )
+    software: str = Field(default="megatron", description="entry of the software shelf: how well a framework fuses")
 
     @field_validator("tokens")
     @classmethod
@@ -152,6 +154,7 @@ class TrainingJob(BaseModel):
             cuda_graphs=self.cuda_graphs,
             dropout=self.dropout,
             sharding=self.sharding,
+            software=Software.load(self.software),
         )
 
 
@@ -167,6 +170,7 @@ class Recipe:
     cuda_graphs: bool = False
     dropout: bool = False
     sharding: str = "layer"
+    software: Software = field(default_factory=lambda: Software.load("megatron"), hash=False)
 
     @property
     def tokens(self) -> int:

@@ -21,6 +21,7 @@ CLASSES = {
     "storage": ("simulator.hardware.storage", "Storage"),
     "systems": ("simulator.hardware.system", "System"),
     "models": ("simulator.workload.transformer", "Transformer"),
+    "software": ("simulator.workload.software", "Software"),
     "failures": ("simulator.reliability.failures", "Fleet"),
     "sites": ("simulator.economics.site", "Site"),
     "prices": ("simulator.economics.price", "Price"),

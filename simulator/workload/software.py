@@ -1,0 +1,38 @@
+"""How well a training framework of an era uses the machine: what it fuses, hides and launches."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic import Field
+
+from simulator import catalogue
+from simulator.catalogue import CatalogueEntry
+from simulator.units import Fraction, Ratio, Seconds
+
+__all__ = ["Software"]
+
+
+class Software(CatalogueEntry):
+    """Efficiency parameters that belong to the software, not to the accelerator or the job."""
+
+    attention: Ratio = Field(description="rate of its fused attention over that of the best such kernel")
+    native: bool = Field(
+        description="its attention kernel is written for the accelerator's family, not for an earlier one"
+    )
+    elementwise: Ratio = Field(description="memory traffic of norms, activations and residuals over that of fused ones")
+    logits: float = Field(gt=0, description="bytes moved for each logit by loss and its gradient")
+    exposed: Fraction = Field(description="share of tensor-parallel traffic that no matrix product hides")
+    contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")
+    host: Seconds = Field(description="time the host takes to launch one kernel")
+    kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
+
+    @classmethod
+    def load(cls, name: str) -> Software:
+        """The catalogue's entry of this name or alias."""
+        return _load(name)
+
+
+@cache
+def _load(name: str) -> Software:
+    return Software.model_validate(catalogue.entry("software", name))
