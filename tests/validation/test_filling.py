@@ -178,7 +178,7 @@ def test_every_accelerator_of_the_catalogue_can_be_asked_for(name):
 
 
 def test_a_family_nobody_measured_says_extrapolated():
-    assert not interval(predict(inputs(accelerator="GB300"))).extrapolated
+    assert not interval(predict(inputs(accelerator="GB200"))).extrapolated
     dojo = interval(predict(inputs(accelerator="Dojo", model="Llama-3-8B", seq_len="4096")))
     assert dojo.extrapolated == "extrapolated: no measurement of dojo"
 
