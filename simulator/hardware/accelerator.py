@@ -12,7 +12,7 @@ from simulator.units import Area, Bytes, DataRate, Dollars, DollarsPerSecond, Fl
 
 __all__ = ["Accelerator", "Efficiency", "NumberFormat", "Range", "RentRange"]
 
-NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4"]
+NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4"]
 
 
 class Range(BaseModel):
@@ -85,6 +85,9 @@ class Efficiency(CatalogueEntry):
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
     narrow_formats: Fraction = Field(description="share of an 8- or 4-bit peak reached, relative to 16 bit")
+    hidden: Fraction = Field(
+        default=1.0, description="share of the traffic between replicas that runs beside arithmetic at best"
+    )
 
     @classmethod
     def load(cls, family: str) -> Efficiency:

@@ -43,6 +43,7 @@ class Machine:
     stream: float
     launch: float
     attention: float
+    hidden: float  # share of the data-parallel traffic that arithmetic hides at best
 
 
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
@@ -92,6 +93,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         stream=accelerator.memory_bandwidth * family.memory,
         launch=family.launch,
         attention=family.attention * family.sustained,
+        hidden=family.hidden,
     )
 
 

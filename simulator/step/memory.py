@@ -12,7 +12,7 @@ from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Footprint", "Memory", "footprint", "local_parameters"]
+__all__ = ["Footprint", "Memory", "copies", "footprint", "local_parameters"]
 
 _BUFFERS = 2.0e9  # communicators 0.35 GB each, runtime and workspaces: what frameworks hold beside tensors
 _USABLE = 0.94  # the allocator's share that fragmentation leaves
@@ -67,6 +67,12 @@ class Footprint:
             buffers=float(self.buffers[index]),
             capacity=self.capacity,
         )
+
+
+def copies(recipe: Recipe, L: Layouts) -> Numbers:
+    """Sharded copies of the model: 1, or more where hybrid sharding spreads one over a slice or a node only."""
+    replicas = L.data * L.context
+    return np.maximum(replicas / recipe.shard, 1) if recipe.shard else np.ones_like(replicas)
 
 
 def local_parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers]:
@@ -129,10 +135,11 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     shared, routed = local_parameters(model, L)
     replicas = L.data * L.context
     expert_replicas = np.maximum(L.tensor * replicas / L.expert, 1)
+    held_whole = copies(recipe, L)
 
     def spread(each: float, stage: int) -> Numbers:
-        over = np.where(L.zero >= stage, replicas, 1)
-        over_experts = np.where(L.zero >= stage, expert_replicas, 1)
+        over = np.where(L.zero >= stage, replicas / held_whole, 1)
+        over_experts = np.where(L.zero >= stage, np.maximum(expert_replicas / held_whole, 1), 1)
         result: Numbers = each * (shared / over + routed / over_experts)
         return result
 

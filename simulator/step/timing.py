@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, footprint, local_parameters
+from simulator.step.memory import Footprint, copies, footprint, local_parameters
 from simulator.step.operators import Pass, ends, layer
 from simulator.step.pipeline import bubble, microbatches, stages, transfers
 from simulator.step.roofline import Numbers, stream_time
@@ -94,7 +94,10 @@ def _data_parallel(
     gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
     With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
-    ZeRO 2 and 3 hide behind all microbatches.
+    ZeRO 2 and 3 hide behind all microbatches.  ``machine.hidden`` is the share a family can hide at best.
+
+    Hybrid sharding spreads one copy over only ``recipe.shard`` replicas, a slice or a node, and all-reduces what each
+    of them holds of the gradients with its peers of the other copies, once a step.
 
     Source
     ------
@@ -108,20 +111,24 @@ def _data_parallel(
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
     total = np.zeros_like(shared)
-    everywhere = group(machine, replicas, L.tensor)
-    experts = group(machine, np.maximum(L.tensor * replicas / L.expert, 1), L.expert)
+    held_whole = copies(recipe, L)
+    everywhere = group(machine, replicas / held_whole, L.tensor)
+    experts = group(machine, np.maximum(L.tensor * replicas / L.expert / held_whole, 1), L.expert)
     for who, held in ((everywhere, shared), (experts, routed)):
-        gradients, weights = formats.gradient_bytes * held, formats.weight_bytes * held
+        gradients, weights = recipe.wire_bytes * held, formats.weight_bytes * held
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
         by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
         total = total + np.select(
             [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
         )
+        peers = group(machine, held_whole, L.tensor * replicas / held_whole)
+        total = total + all_reduce(peers, gradients / who.size)
     if not recipe.overlap:
         return total
     times = np.where(L.zero >= 2, count, 1)
-    exposed: Numbers = np.maximum(total - times * window, total / (layers * times))
+    last = np.maximum(1 / (layers * times), 1 - machine.hidden)
+    exposed: Numbers = np.maximum(total - times * window, last * total)
     return exposed
 
 

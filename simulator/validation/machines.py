@@ -17,6 +17,7 @@ from simulator.validation.wires import bandwidth, fabric, slices
 __all__ = ["Found", "accelerator", "found"]
 
 _LARGEST_BOX = 16  # accelerators whose scale-up links end at the node; above it racks and pods
+_PORTS_ON_DIE = ("gaudi",)  # their own Ethernet ports carry the gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Found:
     machine: Machine
     accelerator: Accelerator
     precision: str
+    box: int  # accelerators of a node
+    slice: int | None  # accelerators a torus joins, where a job spans several
     filled: tuple[str, ...]
 
 
@@ -87,6 +90,8 @@ def _found(name: str, written: str, per_node: int | None, network: str, joined: 
         filled.append("accelerators_per_node")
     box = per_node or node.accelerators
     stated = bandwidth(network, box)
+    if stated is not None and chip.family in _PORTS_ON_DIE:
+        stated = max(stated, node.scaleout_bandwidth)  # a row that names the host's interfaces names the wrong ones
     if stated is not None:
         node = node.model_copy(update={"scaleout_bandwidth": stated})
     elif count > box:
@@ -97,4 +102,5 @@ def _found(name: str, written: str, per_node: int | None, network: str, joined: 
         view = replace(view, domain=per_node)
     if joined > 1 and count >= joined:
         view = replace(view, domain=min(view.domain, count // joined))
-    return Found(view, chip, number_format, tuple(filled))
+    pod = view.domain if wires.topology == "torus" or joined > 1 else None
+    return Found(view, chip, number_format, box, pod if pod and pod < count else None, tuple(filled))

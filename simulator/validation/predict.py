@@ -13,7 +13,7 @@ from simulator.step import Layouts, evaluate
 from simulator.step.layout import RECOMPUTE
 from simulator.step.search import candidates
 from simulator.step.timing import Evaluation
-from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, zero
+from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, sharded, zero
 from simulator.validation.machines import Found, found
 from simulator.validation.names import known
 from simulator.validation.rows import Inputs, UnreadableError
@@ -134,7 +134,19 @@ def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[s
         fused_attention=usual.fused_attention,
         dropout=usual.dropout,
         sharding="tensor" if usual.tensorwise else "layer",
+        shard=_shard(inputs, on),
+        wire_bytes=usual.wire_bytes,
+        prunes=usual.prunes,
     )
+
+
+def _shard(inputs: Inputs, on: Found) -> int | None:
+    """Replicas that share one copy: those the row names, or what of a node (HSDP) or a slice the other degrees leave."""
+    named = sharded(inputs.zero_stage_or_fsdp)
+    if named is not None:
+        return named
+    together = on.box if "hsdp" in inputs.zero_stage_or_fsdp.casefold() else on.slice
+    return max(together // _held(inputs), 1) if together else None
 
 
 def _held(inputs: Inputs) -> int:
@@ -144,6 +156,17 @@ def _held(inputs: Inputs) -> int:
 
 def _powers(limit: int) -> list[int]:
     return [2**i for i in range(limit.bit_length()) if 2**i <= limit]
+
+
+def _enough(number: float) -> int:
+    """The smallest power of two that is not less, at least 1."""
+    return 1 << max(math.ceil(math.log2(number)), 0)
+
+
+def _microbatches(share: int, usual: Habits) -> list[int]:
+    """Powers of two up to a replica's share, and all of it at once; only that where gradients are not accumulated."""
+    most = min(share, _LARGEST_MICROBATCH)
+    return sorted({*_powers(most), most}) if usual.accumulates else [most]
 
 
 def _divisors(number: int, limit: int) -> list[int]:
@@ -161,7 +184,7 @@ def _layouts(
     kind = recompute(inputs.recompute)
     if kind is None:
         filled.append("recompute")
-        kind = "full" if (inputs.year or MODERN) < MODERN else None
+        kind = "full" if usual.recomputes else None
     kinds: Iterable[str] = [kind] if kind else RECOMPUTE
     if kind == "selective" and not usual.selects_attention:
         filled.append("recompute")
@@ -174,7 +197,8 @@ def _layouts(
     tensor, pipeline = inputs.tp, inputs.pp
     if stage == 3:  # the weights are sharded over the replicas instead
         filled += [name for name, degree in (("tp", tensor), ("pp", pipeline)) if degree is None and count > 1]
-        tensor, pipeline = tensor or 1, pipeline or 1
+        pipeline = pipeline or 1
+        tensor = tensor or _enough(count / (pipeline * (inputs.cp or 1) * recipe.batch))
     together = usual.sequence_parallel if inputs.sequence_parallel is None else inputs.sequence_parallel
     if tensor is None or pipeline is None:
         filled += [name for name, degree in (("tp", tensor), ("pp", pipeline)) if degree is None]
@@ -190,9 +214,8 @@ def _layouts(
         raise UnreadableError(f"pp {pipeline} is more than the {model.layers} layers")
     if tensor > 1 and inputs.sequence_parallel is None:
         filled.append("sequence_parallel")
-    microbatches = [inputs.micro_batch] if inputs.micro_batch else _powers(
-        min(max(recipe.batch // data, 1), _LARGEST_MICROBATCH)
-    )  # fmt: skip
+    share = -(-recipe.batch // data)
+    microbatches = [min(inputs.micro_batch, share)] if inputs.micro_batch else _microbatches(share, usual)
     rows = product(_chunks(inputs, model, usual, pipeline, filled), microbatches, kinds,
                    _experts(inputs, model, stage, tensor * context * data, filled))  # fmt: skip
     v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T

@@ -43,8 +43,7 @@ def fabric(text: str, accelerator: str, family: str) -> str:
     named = {"slingshot": "slingshot-11", "efa": "aws-efa-v2", "dcn": "tpu-dcn", "roce": "meta-roce-24k",
              "ethernet": "ethernet-400g"}  # fmt: skip
     usual = {
-        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11", "tpu": "tpu-ici",
-        "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
+        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11", "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
         "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g",
     }  # fmt: skip
     if "ib" not in re.findall(r"[a-z]+", said) and "infiniband" not in said:
@@ -55,6 +54,8 @@ def fabric(text: str, accelerator: str, family: str) -> str:
         return "infiniband-xdr-800g"
     if accelerator in ("MI300A", "GH200"):
         return "slingshot-11"
+    if family.startswith("tpu"):
+        return "tpu-ici"
     return usual.get(family, "infiniband-ndr-400g")
 
 

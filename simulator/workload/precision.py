@@ -33,4 +33,5 @@ PRECISIONS = {
     "fp16": Precision("fp16", "fp16"),
     # matrix products in 8 bit; weights kept in 16 bit, attention and everything else in 16 bit
     "fp8": Precision("fp8", "fp8"),
+    "int8": Precision("int8", "int8"),
 }

@@ -167,6 +167,9 @@ class Recipe:
     cuda_graphs: bool = False
     dropout: bool = False
     sharding: str = "layer"
+    shard: int | None = None  # replicas that ZeRO spreads one copy over; None: all of them
+    wire_bytes: float = 4.0  # of a gradient on its way between replicas
+    prunes: bool = False  # recomputation leaves out a block's last product, as a compiler does
 
     @property
     def tokens(self) -> int:
