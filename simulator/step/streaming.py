@@ -31,12 +31,13 @@ def hiding_batch(machine: Machine, model: Transformer, recipe: Recipe, *, tiles:
     with N weights of w bytes, F FLOPs a token: independent of the model's size as long as F ∝ N.
     """
     stream = 2 * model.parameters * PRECISIONS[recipe.precision].weight_bytes / (tiles * machine.edge_bandwidth)
-    each = (
-        recipe.sequence
-        * model.flops_per_token(recipe.sequence)
-        / (tiles * machine.peak * machine.gemm * machine.narrow)
-    )
+    each = recipe.sequence * model.flops_per_token(recipe.sequence) / (tiles * _rate(machine, model))
     return stream / each
+
+
+def _rate(machine: Machine, model: Transformer) -> float:
+    """What one part sustains, P e / (1 + k½ / h): a narrow layer leaves its cores little to do at once. [FLOP/s]"""
+    return machine.peak * machine.gemm * machine.narrow / (1 + machine.half_depth / model.hidden)
 
 
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
@@ -60,7 +61,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
     ideal = flops / (accelerators * machine.rated)
     worked = L.microbatch * L.data * count * recipe.sequence / recipe.tokens  # the last microbatch may be short
-    arithmetic = flops * worked / (accelerators * machine.peak * machine.gemm * machine.narrow)
+    arithmetic = flops * worked / (accelerators * _rate(machine, model))
     again = np.where(L.recompute == 2, arithmetic / 3, 0.0)
     traffic = model.parameters * max(2 * formats.weight_bytes, formats.gradient_bytes)
     streaming = count * (traffic / (tiles * machine.edge_bandwidth) + machine.latency * model.layers * 2)

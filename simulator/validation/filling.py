@@ -11,7 +11,7 @@ attention              unfused before 2023, under Megatron-DeepSpeed and where t
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, else a layer at once (FSDP)
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
-sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all replicas
+sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
 gradients on the wire  16 bit where XLA compiles them (JAX, MaxText, Pax, TPUs), else 32 bit
 recomputing            XLA leaves out the last product of a block, which nothing reads; others repeat all of it
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
@@ -25,7 +25,7 @@ micro_batch            a replica's whole share under JAX, MaxText and Pax, which
                        the fastest that fits of the powers of two and that share, up to 32
 recompute              full before 2023 and under Pax (recalled: its default saves nothing); else the fastest of none,
                        selective and full that fits; "selective" outside Megatron and NeMo is a policy of the user's:
-                       the faster of selective and full that fits
+                       the faster of selective and full that fits; torchtitan's repeats every other product (recalled)
 precision              bf16, or fp16 where there is none; 4-bit formats, and int8 where that has no peak: fp8 where
                        there is one, else bf16
 seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
@@ -76,6 +76,7 @@ class Habits:
     prunes: bool  # recomputation leaves out products whose result nobody reads
     accumulates: bool  # gradients over several microbatches
     recomputes: bool  # everything
+    repeats: float  # share of the products that selective recomputation repeats
 
 
 def habits(inputs: Inputs, family: str) -> Habits:
@@ -98,6 +99,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         prunes=compiled,
         accumulates=not compiled,
         recomputes=year < MODERN or "pax" in said,
+        repeats=0.5 if "torchtitan" in said else 0.0,
     )
 
 

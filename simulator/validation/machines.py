@@ -11,6 +11,7 @@ from simulator.errors import CatalogueError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Machine, machine
 from simulator.validation.filling import precision
+from simulator.validation.names import accelerator_named
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.validation.wires import bandwidth, fabric, slices
 
@@ -34,7 +35,7 @@ class Found:
 
 @cache
 def accelerator(name: str) -> Accelerator:
-    """The catalogue's accelerator of this spelling.
+    """The catalogue's accelerator of this name, alias or spelling.
 
     Raises
     ------
@@ -44,6 +45,9 @@ def accelerator(name: str) -> Accelerator:
     try:
         return Accelerator.load(name)
     except CatalogueError:
+        spelled = accelerator_named(name[:200])
+        if spelled is not None:
+            return Accelerator.load(spelled)
         by_case = {known.casefold(): known for known in catalogue.names("accelerators")}
         near = get_close_matches(name.casefold()[:60], by_case, n=3, cutoff=0.3)
         hint = f"; the nearest are {', '.join(by_case[one] for one in near)}" if near else ""

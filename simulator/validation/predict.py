@@ -137,11 +137,12 @@ def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[s
         shard=_shard(inputs, on),
         wire_bytes=usual.wire_bytes,
         prunes=usual.prunes,
+        repeats=usual.repeats,
     )
 
 
 def _shard(inputs: Inputs, on: Found) -> int | None:
-    """Replicas that share one copy: those the row names, or what of a node (HSDP) or a slice the other degrees leave."""
+    """Replicas that share one copy: as the row says, or what the other degrees leave of a node (HSDP) or a slice."""
     named = sharded(inputs.zero_stage_or_fsdp)
     if named is not None:
         return named

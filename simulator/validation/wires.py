@@ -43,12 +43,13 @@ def fabric(text: str, accelerator: str, family: str) -> str:
     named = {"slingshot": "slingshot-11", "efa": "aws-efa-v2", "dcn": "tpu-dcn", "roce": "meta-roce-24k",
              "ethernet": "ethernet-400g"}  # fmt: skip
     usual = {
-        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11", "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
-        "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g",
+        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11-frontier",
+        "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
+        "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g", "ascend": "ethernet-400g",
     }  # fmt: skip
     if "ib" not in re.findall(r"[a-z]+", said) and "infiniband" not in said:
         for word, name in named.items():
-            if word in said:
+            if word in said and not (word == "slingshot" and family == "cdna2"):  # two dies share one of its ports
                 return name
     if accelerator in ("B300-SXM", "GB300"):
         return "infiniband-xdr-800g"

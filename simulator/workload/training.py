@@ -169,6 +169,7 @@ class Recipe:
     sharding: str = "layer"
     shard: int | None = None  # replicas that ZeRO spreads one copy over; None: all of them
     wire_bytes: float = 4.0  # of a gradient on its way between replicas
+    repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
     prunes: bool = False  # recomputation leaves out a block's last product, as a compiler does
 
     @property
