@@ -28,6 +28,7 @@ class Found:
     machine: Machine
     accelerator: Accelerator
     precision: str
+    kin: str  # its family, or the families that are scored together: the generations of one maker's design
     box: int  # accelerators of a node
     slice: int | None  # accelerators a torus joins, where a job spans several
     filled: tuple[str, ...]
@@ -107,4 +108,5 @@ def _found(name: str, written: str, per_node: int | None, network: str, joined: 
     if joined > 1 and count >= joined:
         view = replace(view, domain=min(view.domain, count // joined))
     pod = view.domain if wires.topology == "torus" or joined > 1 else None
-    return Found(view, chip, number_format, box, pod if pod and pod < count else None, tuple(filled))
+    kin = "tpu" if chip.family.startswith("tpu") else chip.family
+    return Found(view, chip, number_format, kin, box, pod if pod and pod < count else None, tuple(filled))

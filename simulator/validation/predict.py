@@ -97,7 +97,7 @@ def predict(inputs: Inputs) -> Prediction:
         peak=on.machine.peak,
         accelerators=count,
         accelerator=on.accelerator.name,
-        family=on.accelerator.family,
+        family=on.kin,
         precision=on.precision,
         experts=bool(model.experts),
         inferred=tuple(dict.fromkeys(filled)),
