@@ -9,7 +9,7 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers
 
-__all__ = ["bubble", "microbatches", "stages", "transfers"]
+__all__ = ["bubble", "in_flight", "microbatches", "stages", "transfers"]
 
 
 def microbatches(batch: int, L: Layouts) -> Numbers:
@@ -21,6 +21,24 @@ def stages(layers: int, L: Layouts) -> tuple[Numbers, Numbers]:
     """Layers on a full stage and on the last one, which gets fewer when they do not divide."""
     full = np.ceil(layers / L.pipeline)
     return full, np.maximum(layers - (L.pipeline - 1) * full, 0)
+
+
+def in_flight(stage: Numbers | float, count: Numbers, L: Layouts) -> Numbers:
+    """Microbatches whose activations stage ``stage`` (from 0) holds at once, in parts of a whole stage's.
+
+        1F1B: p − i;  interleaved by v: (2 (p − i − 1) + (v − 1) p + 1) / v;  never more than the m there are
+
+    On the first stage the second is p (1 + (p − 1) / (p v)).  Interleaving fills the last stage nearly as much as the
+    first, where 1F1B leaves it one.
+
+    Source
+    ------
+    Narayanan et al., SC21, arXiv:2104.04473, section 2.2: the forward passes of the warm-up and the one after it.
+    """
+    p, v = L.pipeline, L.interleave
+    behind = p - stage - 1
+    waiting = np.where(v > 1, (2 * behind + (v - 1) * p + 1) / v, behind + 1)
+    return np.minimum(waiting, count)
 
 
 def bubble(slowest: Numbers, count: Numbers, L: Layouts) -> Numbers:

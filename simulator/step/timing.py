@@ -111,7 +111,7 @@ def _data_parallel(
     everywhere = group(machine, replicas, L.tensor)
     experts = group(machine, np.maximum(L.tensor * replicas / L.expert, 1), L.expert)
     for who, held in ((everywhere, shared), (experts, routed)):
-        gradients, weights = formats.gradient_bytes * held, formats.weight_bytes * held
+        gradients, weights = recipe.gradient_bytes * held, formats.moved_bytes * held
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
         by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]

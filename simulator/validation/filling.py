@@ -1,7 +1,7 @@
 """What a row leaves open: one rule for all rows.
 
 What the framework of that year does by default, else the fastest setting that fits into memory: by our count within
-15 % of what there is, or, where none does, within 15 % of the leanest, for the row did run.  Every blank that is filled
+5 % of what is usable, or, where none does, within 5 % of the leanest, for the row did run.  Every blank that is filled
 is named in the row's ``inferred``.
 
 ====================== =================================================================================================
@@ -9,7 +9,9 @@ blank                  filled with
 ====================== =================================================================================================
 attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
-sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, else a layer at once (FSDP)
+sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under JAX
+                       and on TPUs, else a layer at once (FSDP)
+gradients              in 16 bit with fp16, else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
 tp, pp                 1 where weights are sharded over the replicas (stage 3); else the fastest that fits
@@ -38,6 +40,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from simulator.validation.rows import Inputs, UnreadableError
 
@@ -63,7 +66,7 @@ class Habits:
     interleaves: bool
     sequence_parallel: bool
     zero: int
-    tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    sharding: Literal["layer", "tensor", "program"]
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
 
 
@@ -72,7 +75,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    shards = bool(re.search(r"fsdp|torchtitan|maxtext|axlearn|jax|pax", said)) or family == "tpu"
+    compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family == "tpu"
+    shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
@@ -80,7 +84,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         interleaves=not (old or "deepspeed" in said),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
-        tensorwise="deepspeed" in said,
+        sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",
         selects_attention=bool(re.search(r"megatron|nemo", said)),
     )
 

@@ -88,8 +88,13 @@ class TrainingJob(BaseModel):
         default=False, description="replay recorded kernels, so that the host never holds them up"
     )
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
-    sharding: Literal["layer", "tensor"] = Field(
-        default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
+    gradients: Literal["fp32", "16 bit"] = Field(
+        default="fp32", description="number format in which gradients are summed over microbatches and replicas"
+    )
+    sharding: Literal["layer", "tensor", "program"] = Field(
+        default="layer",
+        description="ZeRO-3 gathers a layer at once (FSDP), each tensor by itself (early DeepSpeed), or each when a "
+        "compiled program needs it (XLA)",
     )
 
     @field_validator("tokens")
@@ -152,6 +157,7 @@ class TrainingJob(BaseModel):
             cuda_graphs=self.cuda_graphs,
             dropout=self.dropout,
             sharding=self.sharding,
+            gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
         )
 
 
@@ -167,6 +173,7 @@ class Recipe:
     cuda_graphs: bool = False
     dropout: bool = False
     sharding: str = "layer"
+    gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
 
     @property
     def tokens(self) -> int:
