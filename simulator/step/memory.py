@@ -92,14 +92,16 @@ def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbe
     """Weights of one rank by kind of stage: of layers, of embeddings, of routed experts. Shape: 3 × layouts.
 
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
-    held by both.
+    held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
     full, last = stages(model.layers, L)
     share = _kinds(full, full, last) / model.layers
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
     embedding = _kinds(np.full_like(whole, table), np.zeros_like(whole), whole) / L.tensor
-    return model.shared_parameters * share / L.tensor, embedding, model.routed_parameters * share / L.expert
+    shared, routed = model.shared_parameters * share / L.tensor, model.routed_parameters * share / L.expert
+    mirrored = np.where(L.two_way, 1.0, 0.0)
+    return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
 
 
 def local_parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers]:
@@ -172,9 +174,9 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     recomputed; with ZeRO 3 what is gathered.
     """
     shared, embedding, routed = _parameters(model, L)
-    replicas = L.data * L.context
-    of_shared = _state(recipe, L, shared + embedding, replicas)
-    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * replicas / L.expert, 1))
+    copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
+    of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
+    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / L.expert, 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
     full, last = stages(model.layers, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
@@ -188,7 +190,9 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     logits = _LOGIT * L.microbatch * recipe.sequence / L.context * model.vocabulary / L.tensor
     # backward has let go of the logits when it comes to the first layer to recompute
     again = np.where(L.recompute == 2, whole, 0.0)
-    activations = each * _kinds(full, full, last) * held + _kinds(again, again, np.maximum(again, logits))
+    most = np.maximum(again, logits)
+    layers = _kinds(full, full, np.where(L.two_way, full, last))
+    activations = each * layers * held + _kinds(np.where(L.two_way, most, again), again, most)
     groups = sum(np.where(degree > 1, 1.0, 0.0) for degree in (L.tensor, L.pipeline, L.context, L.data, L.expert))
     return Footprint(
         weights=weights,

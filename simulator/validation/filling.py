@@ -9,8 +9,8 @@ blank                  filled with
 ====================== =================================================================================================
 attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
-sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under JAX
-                       and on TPUs, else a layer at once (FSDP)
+sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
+                       JAX and on TPUs, else a layer at once (FSDP)
 gradients              in 16 bit with fp16, else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed

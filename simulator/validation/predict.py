@@ -199,8 +199,9 @@ def _layouts(
     v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T
     same = np.ones_like(v)
     return Layouts(
-        same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together)
-    )
+        same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
+        0 * same, 0 * same,
+    )  # fmt: skip
 
 
 def _searched(layouts: Layouts, blank: str) -> Layouts:

@@ -64,6 +64,12 @@ class LayoutRequest(BaseModel):
     sequence_parallel: bool | None = Field(
         default=None, description="spread what lies between matrix products over the tensor group"
     )
+    schedule: Literal["1f1b", "zero-bubble", "dualpipe", "any"] | None = Field(
+        default=None, description="order of a pipeline's passes; any: the fastest; default: 1f1b, interleaved or not"
+    )
+    shard: _Degree | None = Field(
+        default=None, description="replicas that share what ZeRO spreads, copied by the others (HSDP); default: all"
+    )
 
 
 class TrainingJob(BaseModel):
