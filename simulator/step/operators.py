@@ -160,8 +160,8 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     )
     full, selective = L.recompute == 2, L.recompute == 1
     spared = activation / machine.stream if model.gated else 0.0
-    # nothing in the backward pass reads what the block's last product puts out
-    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.prunes else 0.0
+    # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
+    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.sharding == "program" else 0.0
     again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
     redone = Pass(
         np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul, 0.0)),

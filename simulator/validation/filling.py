@@ -1,7 +1,7 @@
 """What a row leaves open: one rule for all rows.
 
 What the framework of that year does by default, else the fastest setting that fits into memory: by our count within
-15 % of what there is, or, where none does, within 15 % of the leanest, for the row did run.  Every blank that is filled
+5 % of what is usable, or, where none does, within 5 % of the leanest, for the row did run.  Every blank that is filled
 is named in the row's ``inferred``.
 
 ====================== =================================================================================================
@@ -9,10 +9,11 @@ blank                  filled with
 ====================== =================================================================================================
 attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
-sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, else a layer at once (FSDP)
+sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
+                       JAX and on TPUs, else a layer at once (FSDP)
+gradients              in 16 bit with fp16 and where XLA compiles (JAX, MaxText, Pax, TPUs), else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
-gradients on the wire  16 bit where XLA compiles them (JAX, MaxText, Pax, TPUs), else 32 bit
 recomputing            XLA leaves out the last product of a block, which nothing reads; others repeat all of it
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
 tp, pp                 1 where weights are sharded over the replicas (stage 3), or the tp that leaves no replica without
@@ -45,6 +46,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from simulator.validation.rows import Inputs, UnreadableError
 
@@ -70,11 +72,8 @@ class Habits:
     interleaves: bool
     sequence_parallel: bool
     zero: int
-    tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    sharding: Literal["layer", "tensor", "program"]
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
-    wire_bytes: float  # of a gradient between replicas
-    prunes: bool  # recomputation leaves out products whose result nobody reads
-    accumulates: bool  # gradients over several microbatches
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
 
@@ -84,8 +83,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    compiled = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
-    shards = compiled or bool(re.search(r"fsdp|torchtitan", said))
+    compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
+    shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
@@ -93,11 +92,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
         interleaves=not (old or "deepspeed" in said or "neuron" in said),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
-        tensorwise="deepspeed" in said,
+        sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",
         selects_attention=bool(re.search(r"megatron|nemo", said)),
-        wire_bytes=2.0 if compiled else 4.0,
-        prunes=compiled,
-        accumulates=not compiled,
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,
     )
@@ -123,7 +119,7 @@ def zero(text: str) -> int | None:
 
 def sharded(text: str) -> int | None:
     """Replicas one sharded copy is spread over: ``FSDP over 64 chips in slice, DP over 2 slices``, ``FSDP 64``."""
-    found = re.search(r"fsdp\s+(?:over\s+)?(\d{1,6})\b", text.casefold())
+    found = re.search(r"\bfsdp\s+(?:over\s+)?(\d{1,6})\b", text.casefold())
     return int(found[1]) if found and int(found[1]) else None
 
 

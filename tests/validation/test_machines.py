@@ -8,7 +8,6 @@ from simulator import catalogue
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, machine
 from simulator.step.machine import clock
-from simulator.step.search import Answer
 from simulator.validation.filling import habits, precision, sharded
 from simulator.validation.machines import accelerator, found
 from simulator.validation.predict import predict
@@ -130,33 +129,9 @@ def test_sharding_across_slices_would_be_slow():
     """Weights would pass the data-centre network for every microbatch, at a hundredth of the rate of the torus."""
     on = found(tpu(n_accelerators="256", interconnect_inter="DCN between 2 slices"))
     assert on.slice == 128
-    layout = Layouts.of([Layout(tensor=8, data=32, zero=3)])
-    inside = Recipe(batch=32, sequence=2048, shard=16, wire_bytes=2)
-    times = [
-        evaluate(on.machine, LLAMA, recipe, layout).at(0).total for recipe in (inside, replace(inside, shard=None))
-    ]
-    assert times[1] > 1.5 * times[0]
-
-
-def test_sharding_over_all_replicas_is_no_hybrid():
-    on = found(tpu(n_accelerators="64"))
-    layout = Layouts.of([Layout(data=64, zero=3)])
-    plain = Recipe(batch=64, sequence=4096)
-    for alone, named in zip(
-        *(evaluate(on.machine, LLAMA, r, layout).at(0).parts for r in (plain, replace(plain, shard=64))), strict=True
-    ):
-        assert named == alone
-
-
-def test_a_copy_on_fewer_replicas_needs_more_memory_on_each():
-    on = found(tpu(n_accelerators="64"))
-    layout = Layouts.of([Layout(data=64, zero=3)])
-    needs = [
-        Answer.of(evaluate(on.machine, LLAMA, Recipe(batch=64, sequence=4096, shard=n), layout), 0).memory
-        for n in (64, 32, 16)
-    ]
-    assert needs[2].optimizer == 2 * needs[1].optimizer == 4 * needs[0].optimizer
-    assert needs[2].total > needs[1].total > needs[0].total
+    inside, recipe = Layout(tensor=8, data=32, zero=3, shard=16), Recipe(batch=32, sequence=2048, gradient_bytes=2)
+    both = evaluate(on.machine, LLAMA, recipe, Layouts.of([inside, replace(inside, shard=0)])).total
+    assert both[1] > 1.5 * both[0]
 
 
 def test_traffic_that_nothing_hides_shows_in_full():
@@ -229,8 +204,8 @@ def test_what_a_compiler_leaves_out_and_what_a_policy_repeats():
 
     assert again("none") < again("selective") < again("selective", repeats=0.5) < again("full")
     product = 4096 * 14336 / (LLAMA.parameters / LLAMA.layers)  # the last one's share of a layer, embeddings aside
-    assert again("full") * (1 - 2 * product) < again("full", prunes=True) < again("full")
-    assert habits(row(accelerator="TPUv4", framework="MaxText"), "tpu").prunes
+    assert again("full") * (1 - 2 * product) < again("full", sharding="program") < again("full")
+    assert habits(row(accelerator="TPUv4", framework="MaxText"), "tpu-v5e").sharding == "program"
     assert habits(row(accelerator="H100-SXM", framework="PaxML"), "hopper").recomputes
 
 
