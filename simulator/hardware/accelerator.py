@@ -12,7 +12,7 @@ from simulator.units import Area, Bytes, DataRate, Dollars, DollarsPerSecond, Fl
 
 __all__ = ["Accelerator", "Efficiency", "NumberFormat", "Range", "RentRange"]
 
-NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4"]
+NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4"]
 
 
 class Range(BaseModel):
@@ -55,6 +55,7 @@ class Accelerator(CatalogueEntry):
     edge_memory: Bytes | None = Field(default=None, description="memory behind the edge that feeds this part")
     edge_bandwidth: DataRate | None = Field(default=None, description="rate at which weights stream in, one direction")
     power: Watts
+    host_power: Watts = Field(default=0.0, description="of it for processors in the same package")
     die_area: Area | None = None
     process: str = ""
     price: Range | None = None
@@ -88,6 +89,10 @@ class Efficiency(CatalogueEntry):
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
     narrow_formats: Fraction = Field(description="share of an 8- or 4-bit peak reached, relative to 16 bit")
+    reference: str = Field(default="", description="accelerator whose clocks `sustained` holds for; empty: all of them")
+    hidden: Fraction = Field(
+        default=1.0, description="share of the traffic between replicas that runs beside arithmetic at best"
+    )
 
     @classmethod
     def load(cls, family: str) -> Efficiency:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FULL", "RECOMPUTE", "Layout", "Layouts"]
+__all__ = ["FULL", "RECOMPUTE", "SCHEDULES", "Layout", "Layouts"]
 
 RECOMPUTE = ("none", "selective", "full")
 FULL = float(RECOMPUTE.index("full"))
+SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Layout:
     """Tensor × pipeline × context × data, and what goes with them.
 
     Experts are spread over ``expert`` accelerators taken from the tensor-, context- and data-parallel ones of a
-    pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.
+    pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.  ``shard`` of the replicas'
+    ranks share what ZeRO spreads, and the groups of so many hold copies of it (HSDP); 0 is all of them.
     """
 
     tensor: int = 1
@@ -32,6 +34,8 @@ class Layout:
     recompute: str = "none"
     zero: int = 1
     sequence_parallel: bool = True
+    schedule: str = "1f1b"
+    shard: int = 0
 
     @property
     def model_parallel(self) -> int:
@@ -46,9 +50,14 @@ class Layout:
     def __str__(self) -> str:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]
         parts += [f"x{self.interleave}"] if self.interleave > 1 else []
+        parts += [self.schedule] if self.schedule != "1f1b" else []
         parts += [f"CP {self.context}"] if self.context > 1 else []
         parts += [f"EP {self.expert}"] if self.expert > 1 else []
-        parts += [f"DP {self.data}", f"ZeRO-{self.zero}", f"microbatch {self.microbatch}"]
+        parts += [
+            f"DP {self.data}",
+            f"ZeRO-{self.zero}" + (f" over {self.shard}" if self.shard else ""),
+            f"microbatch {self.microbatch}",
+        ]
         parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
         return " · ".join(parts)
 
@@ -67,12 +76,15 @@ class Layouts:
     recompute: NDArray[np.float64]  # index into RECOMPUTE
     zero: NDArray[np.float64]
     sequence_parallel: NDArray[np.float64]
+    schedule: NDArray[np.float64]  # index into SCHEDULES
+    shard: NDArray[np.float64]
 
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The same layouts as arrays."""
         columns = {f.name: [getattr(one, f.name) for one in layouts] for f in fields(Layout)}
         columns["recompute"] = [RECOMPUTE.index(name) for name in columns["recompute"]]
+        columns["schedule"] = [SCHEDULES.index(name) for name in columns["schedule"]]
         return cls(**{name: np.array(column, dtype=float) for name, column in columns.items()})
 
     def __len__(self) -> int:
@@ -80,8 +92,31 @@ class Layouts:
 
     def __getitem__(self, index: int) -> Layout:
         values = {f.name: int(getattr(self, f.name)[index]) for f in fields(self)}
-        named = {"recompute": RECOMPUTE[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"])}
+        named = {
+            "recompute": RECOMPUTE[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"]),
+            "schedule": SCHEDULES[values["schedule"]],
+        }  # fmt: skip
         return Layout(**(values | named))  # type: ignore[arg-type]
+
+    @property
+    def replicas(self) -> NDArray[np.float64]:
+        """Ranks that hold the same part of the model: data × context."""
+        return self.data * self.context
+
+    @property
+    def sharded(self) -> NDArray[np.float64]:
+        """Ranks that share what ZeRO spreads."""
+        return np.where(self.shard > 0, np.minimum(self.shard, self.replicas), self.replicas)
+
+    @property
+    def zero_bubble(self) -> NDArray[np.bool_]:
+        """Which put weight gradients off to fill the bubble."""
+        return np.equal(self.schedule, SCHEDULES.index("zero-bubble"))
+
+    @property
+    def two_way(self) -> NDArray[np.bool_]:
+        """Which feed the pipeline from both ends (DualPipe)."""
+        return np.equal(self.schedule, SCHEDULES.index("dualpipe"))
 
     def where(self, chosen: NDArray[np.bool_]) -> Layouts:
         """The layouts for which ``chosen`` is true."""

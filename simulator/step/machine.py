@@ -9,7 +9,7 @@ from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Machine", "machine", "slowest"]
+__all__ = ["Machine", "clock", "machine", "slowest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Machine:
     portable: float
     half_keys: float
     narrow_heads: float
+    hidden: float  # share of the data-parallel traffic that arithmetic hides at best
 
 
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
@@ -66,6 +67,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
     family = Efficiency.load(accelerator.family)
     # a format no faster than 16 bit (Dojo's, TPU v6e's) has nothing to lose against it
     narrow = family.narrow_formats if peak > 1.05 * peak16 else 1.0
+    sustained = min(family.sustained * clock(accelerator, family), 1.0)
     tapers, taper = [], 1.0
     for tier in fabric.tiers:
         taper *= tier.oversubscription
@@ -86,7 +88,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         tapers=tuple(tapers),
         latency=fabric.latency,
         hop_latency=fabric.hop_latency,
-        gemm=family.gemm * family.sustained,
+        gemm=family.gemm * sustained,
         narrow=narrow,
         wave=family.wave,
         half_depth=family.half_depth,
@@ -94,11 +96,36 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         multiprocessors=family.multiprocessors,
         stream=accelerator.memory_bandwidth * family.memory,
         launch=family.launch,
-        attention=family.attention * family.sustained,
+        attention=family.attention * sustained,
         portable=family.portable,
         half_keys=family.half_keys,
         narrow_heads=family.narrow_heads,
+        hidden=family.hidden,
     )
+
+
+def clock(accelerator: Accelerator, family: Efficiency) -> float:
+    """Clock under the power cap, relative to the part of the family that its parameters were set on.
+
+        f = (p / p_ref)^⅓,  p = (power − host) / peak
+
+    Power per FLOP of the dense 16-bit peak counts, so a part with fewer units at the same power is not slowed.  Dynamic
+    power goes as f V², and near the top of its range the voltage V as f.
+
+    Source
+    ------
+    The exponent is an estimate.  Best matrix products of two parts of one design bracket it (stas00-compute): MI300X
+    and MI325X 0.56, H100 and GH200 0.3 to 0.6 by what Grace draws, A100 SXM and PCIe 0.15.
+    """
+    if not family.reference or family.reference == accelerator.name:
+        return 1.0
+    mine, reference = (_power_per_peak(one) for one in (accelerator, Accelerator.load(family.reference)))
+    return float((mine / reference) ** (1 / 3))
+
+
+def _power_per_peak(accelerator: Accelerator) -> float:
+    peak = accelerator.peak.get("bf16") or accelerator.peak["fp16"]
+    return (accelerator.power - accelerator.host_power) / peak
 
 
 def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:

@@ -1,26 +1,29 @@
-"""Bytes on one accelerator: does it fit, by how much not."""
+"""Bytes on one accelerator, stage by stage: does it fit, by how much not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
+from simulator.step.pipeline import in_flight, microbatches, stages
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = ["Footprint", "Memory", "footprint", "local_parameters"]
 
-_BUFFERS = 2.0e9  # communicators 0.35 GB each, runtime and workspaces: what frameworks hold beside tensors
-_USABLE = 0.94  # the allocator's share that fragmentation leaves
+_RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
+_COMMUNICATOR = 0.35e9  # buffers of one group that talks; measured 0.34 to 0.39 GB by aiconfigurator
+_USABLE = 0.94  # the allocator's share that fragmentation leaves; what SimuMax found on B200
+_LOGIT = 6.0  # bytes of one: fp32 for the softmax, turned into its gradient in place, and 16 bit on both sides
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the fullest accelerator holds. [B]"""
+    """What one accelerator holds. [B]"""
 
     weights: float
     gradients: float
@@ -42,7 +45,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """:class:`Memory` of many layouts as arrays."""
+    """:class:`Memory` of many layouts as arrays. Shape: kinds of stages × layouts; one row where all are alike.
+
+    Rows are the first stage, the fullest of those between, and the last.  A layout without pipeline is its last row;
+    the others are smaller and never the fullest.
+    """
 
     weights: Numbers
     gradients: Numbers
@@ -52,111 +59,146 @@ class Footprint:
     capacity: float
 
     @property
-    def needed(self) -> Numbers:
-        """Bytes needed."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.buffers
+    def total(self) -> Numbers:
+        """Bytes needed. Shape: kinds of stages × layouts."""
+        needed: Numbers = self.weights + self.gradients + self.optimizer + self.activations + self.buffers
+        return needed
 
     @property
     def margin(self) -> Numbers:
-        """Bytes left; negative when a layout does not fit."""
-        return self.capacity - self.needed
+        """Bytes left on the fullest stage; negative when a layout does not fit. Shape: layouts."""
+        left: Numbers = self.capacity - self.total.max(axis=0)
+        return left
 
     def at(self, index: int) -> Memory:
-        """The memory of one layout."""
-        return Memory(
-            weights=float(self.weights[index]),
-            gradients=float(self.gradients[index]),
-            optimizer=float(self.optimizer[index]),
-            activations=float(self.activations[index]),
-            buffers=float(self.buffers[index]),
-            capacity=self.capacity,
-        )
+        """The fullest accelerator of one layout."""
+        return self._row(int(np.argmax(self.total[:, index])), index)
+
+    def stages(self, index: int, pipeline: int) -> dict[str, Memory]:
+        """One accelerator of each kind of stage that a pipeline of so many stages has."""
+        rows = {"first": 0, "middle": 1, "last": 2} if pipeline > 2 else {"first": 0, "last": 2}
+        return {name: self._row(row, index) for name, row in rows.items()} if pipeline > 1 else {"all": self.at(index)}
+
+    def _row(self, row: int, index: int) -> Memory:
+        held = {f.name: float(getattr(self, f.name)[row, index]) for f in fields(self) if f.name != "capacity"}
+        return Memory(**held, capacity=self.capacity)
+
+
+def _kinds(first: Numbers, middle: Numbers, last: Numbers) -> Numbers:
+    return np.stack(np.broadcast_arrays(first, middle, last))
+
+
+def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbers]:
+    """Weights of one rank by kind of stage: of layers, of embeddings, of routed experts. Shape: 3 × layouts.
+
+    The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
+    held by both.  DualPipe puts a stage and its mirror image on one rank.
+    """
+    full, last = stages(model.layers, L)
+    share = _kinds(full, full, last) / model.layers
+    table = float(model.vocabulary * model.hidden)
+    whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
+    embedding = _kinds(np.full_like(whole, table), np.zeros_like(whole), whole) / L.tensor
+    shared, routed = model.shared_parameters * share / L.tensor, model.routed_parameters * share / L.expert
+    mirrored = np.where(L.two_way, 1.0, 0.0)
+    return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
 
 
 def local_parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers]:
-    """Parameters on the fullest rank of a stage: split by tensor and pipeline, and experts.
-
-    The first stage holds the input embedding beside its layers, the last one the output embedding.
-    """
-    stage = np.ceil(model.layers / L.pipeline) / model.layers
-    embedding = model.embedding_parameters * np.where(L.pipeline > 1, 0.5, 1.0)
-    embedding = np.where((L.pipeline > 1) & model.tied_embeddings, float(model.embedding_parameters), embedding)
-    shared = (model.shared_parameters * stage + embedding) / L.tensor
-    return shared, model.routed_parameters * stage / L.expert
+    """Parameters on the fullest rank: split by tensor and pipeline, and experts. Shape: layouts."""
+    shared, embedding, routed = _parameters(model, L)
+    return (shared + embedding).max(axis=0), routed[0]
 
 
-def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: Numbers) -> Numbers:
     """Activations one microbatch leaves behind in one layer. [B]
 
-    Per token, 2-byte activations and 1-byte dropout masks:
+    Per token, 16-bit activations, x bytes of an input of a matrix product, 1-byte dropout masks:
 
-        replicated over tensor ranks (split with sequence parallelism): norms and block inputs 8 h, dropout masks 2 h
-        split: queries and outputs 4 a d / t, keys and values 4 g d / t, feed-forward 4 f / t (6 f / t gated)
-        unfused attention: 5 a s / t more
+        replicated over tensor ranks (split with sequence parallelism): block inputs 4 h, norms 2 x h, dropout masks 2 h
+        split: queries 2 a d, output 2 a d (and x a d more where it is cast), keys and values 4 g d,
+            feed-forward (2 + x) f, or (4 + x) f gated
+        fused attention: 4 a for the logarithm of its sums; unfused: 2 a s, with dropout 5 a s
 
     ``selective`` recomputation drops what is large and cheap: the scores of unfused attention and the product of a
-    gated feed-forward part (2 f / t).  ``full`` keeps only the layer's input, 2 h.
+    gated feed-forward part (x f).  ``full`` keeps only the layer's input, 2 h.
 
     Source
     ------
     Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models", arXiv:2205.05198, section 4,
-    equations 1, 2 and 4; regrouped for grouped queries, gated feed-forward and experts.
+    equations 1, 2 and 4; regrouped for grouped queries, gated feed-forward, experts and narrow formats.
     """
-    t, h = L.tensor, float(model.hidden)
-    m = L.microbatch * recipe.sequence / L.context
+    t, h, formats = L.tensor, float(model.hidden), PRECISIONS[recipe.precision]
+    x, cast = formats.input_bytes, formats.input_bytes if formats.narrow else 0.0
+    tokens = L.microbatch * recipe.sequence / L.context
     spread = np.where(L.sequence_parallel > 0, t, 1.0)
-    kv = np.maximum(model.key_value_heads / t, 1) * model.head
-    wide = np.where(L.recompute == 0, 6, 4) if model.gated else 4
+    drops = recompute == 1
+    wide = np.where(drops, 4, 4 + x) if model.gated else 2 + x
     share = model.expert_layers / model.layers
-    dense = wide * model.ffn / t * (1 - share + (share if model.residual_ffn else 0))
-    routed = share * (model.experts_per_token * (wide * model.expert_width + 4 * h) / t
-                      + model.shared_experts * wide * model.expert_width / t)  # fmt: skip
-    attention = 4 * model.heads * model.head / t + 4 * kv
+    dense = wide * model.ffn * (1 - share + (share if model.residual_ffn else 0))
+    routed = share * (model.experts_per_token * (wide * model.expert_width + (2 + x) * h)
+                      + model.shared_experts * wide * model.expert_width)  # fmt: skip
+    kv = np.maximum(model.key_value_heads / t, 1) * model.head
+    attention = (4 + cast) * model.heads * model.head / t + 4 * kv
     if model.attention == "mla":  # queries and keys with their rotary part, values, output, and the compressed forms
-        whole = model.heads * (2 * (model.head + model.rope_dim) + 2 * model.value_head)
-        attention = 2 * whole / t + 2 * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
-    kept = (10 if recipe.dropout else 8) * h / spread + attention + dense + routed
-    scores = 0.0 if recipe.fused_attention else 5.0 * model.heads * recipe.sequence / t
-    kept = kept + np.where(L.recompute == 0, scores, 0.0)
-    result: Numbers = m * np.where(L.recompute == 2, 2 * h / spread, kept)
+        whole = model.heads * (2 * (model.head + model.rope_dim) + (2 + cast / 2) * model.value_head)
+        attention = 2 * whole / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
+    kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + (dense + routed) / t
+    scores = (5.0 if recipe.dropout else 2.0) * model.heads * recipe.sequence / t
+    kept = kept + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
+    result: Numbers = tokens * np.where(recompute == 2, 2 * h / spread, kept)
     return result
 
 
-def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Footprint:
-    """Memory of the fullest accelerator of each layout.
+def _state(recipe: Recipe, L: Layouts, held: Numbers, replicas: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Weights, gradients and optimizer state of ``held`` parameters. [B]
 
-    Microbatches in flight on the first stage: p with 1F1B, p + (p − 1)/v interleaved (Narayanan et al.,
-    arXiv:2104.04473, section 2.2), never more than there are.  ZeRO 1, 2, 3 spread the optimizer, the gradients and
-    the weights over the data-parallel ranks (arXiv:1910.02054, section 5).
+    ZeRO 1, 2, 3 spread the optimizer, the gradients and the weights over the replicas (arXiv:1910.02054, section 5).
+    But for DeepSpeed the fp32 master is then the only copy that stays; 16-bit weights are made when gathered.
     """
     formats = PRECISIONS[recipe.precision]
-    shared, routed = local_parameters(model, L)
-    replicas = L.data * L.context
-    expert_replicas = np.maximum(L.tensor * replicas / L.expert, 1)
+    optimizer, gradients, weights = (held / np.where(L.zero >= stage, replicas, 1) for stage in (1, 2, 3))
+    only = (L.zero >= 3) & (recipe.sharding != "tensor")
+    return (
+        np.where(only, 0.0, formats.weight_bytes) * weights,
+        recipe.gradient_bytes * gradients,
+        formats.optimizer_bytes * optimizer,
+    )
 
-    def spread(each: float, stage: int) -> Numbers:
-        over = np.where(L.zero >= stage, replicas, 1)
-        over_experts = np.where(L.zero >= stage, expert_replicas, 1)
-        result: Numbers = each * (shared / over + routed / over_experts)
-        return result
 
-    layers = np.ceil(model.layers / L.pipeline)
-    microbatches = np.ceil(recipe.batch / (L.data * L.microbatch))
-    flight = np.where(L.interleave > 1, L.pipeline + (L.pipeline - 1) / L.interleave, L.pipeline)
-    flight = np.minimum(flight, microbatches)
-    each = activation_bytes(model, recipe, L)
-    # while one layer is recomputed its activations stand in full
-    full = Layouts(**{name: getattr(L, name) for name in L.__slots__} | {"recompute": np.zeros_like(L.recompute)})
-    working = np.where(L.recompute == 2, activation_bytes(model, recipe, full), 0.0)
-    logits = 6 * L.microbatch * recipe.sequence / L.context * model.vocabulary / L.tensor
-    at_first = each * layers * flight + np.where(L.pipeline == 1, logits, 0.0)
-    at_last = each * layers + logits
-    gathered = np.where(L.zero >= 3, 2 * formats.weight_bytes * (shared + routed) / layers, 0.0)
+def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Footprint:
+    """Memory of each layout by kind of stage.
+
+    Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
+    (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
+    recomputed; with ZeRO 3 what is gathered.
+    """
+    shared, embedding, routed = _parameters(model, L)
+    copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
+    of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
+    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / L.expert, 1) * copies)
+    weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
+    full, last = stages(model.layers, L)
+    # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
+    unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
+    weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
+    gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
+    each = activation_bytes(model, recipe, L, L.recompute)
+    whole = activation_bytes(model, recipe, L, np.zeros_like(L.recompute))
+    count = microbatches(recipe.batch, L)
+    held = _kinds(*(in_flight(np.minimum(i, L.pipeline - 1), count, L) for i in (0, 1, L.pipeline - 1)))
+    logits = _LOGIT * L.microbatch * recipe.sequence / L.context * model.vocabulary / L.tensor
+    # backward has let go of the logits when it comes to the first layer to recompute
+    again = np.where(L.recompute == 2, whole, 0.0)
+    most = np.maximum(again, logits)
+    layers = _kinds(full, full, np.where(L.two_way, full, last))
+    activations = each * layers * held + _kinds(np.where(L.two_way, most, again), again, most)
+    groups = sum(np.where(degree > 1, 1.0, 0.0) for degree in (L.tensor, L.pipeline, L.context, L.data, L.expert))
     return Footprint(
-        weights=spread(formats.weight_bytes, 3) + gathered,
-        gradients=spread(formats.gradient_bytes, 2),
-        optimizer=spread(formats.optimizer_bytes, 1),
-        activations=np.maximum(at_first, at_last) + working,
-        buffers=np.full_like(shared, _BUFFERS),
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=activations,
+        buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
         capacity=machine.memory * _USABLE,
     )

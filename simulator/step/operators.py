@@ -170,11 +170,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         matmuls(backward=True), core_backward, 2 * memory, tensor, np.where(c > 1, context_back, zero), expert
     )
     full, selective = L.recompute == 2, L.recompute == 1
+    spared = activation / machine.stream if model.gated else 0.0
+    # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
+    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.sharding == "program" else 0.0
     again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
     redone = Pass(
-        np.where(full, forward.matmul, 0.0),
+        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul, 0.0)),
         np.where(full, core_forward, again),
-        np.where(full, memory, np.where(selective & model.gated, activation / machine.stream, 0.0)),
+        np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
         np.where(full, tensor, 0.0),
         np.where(full, forward.context, 0.0),
         np.where(full, expert, 0.0),

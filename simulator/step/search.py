@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import PlanError
 from simulator.step import streaming, timing
-from simulator.step.layout import RECOMPUTE, Layout, Layouts
+from simulator.step.layout import RECOMPUTE, SCHEDULES, Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Memory, footprint
 from simulator.step.timing import Evaluation, StepTime
@@ -69,7 +69,7 @@ def candidates(
         grid, unit = _grid(machine.domain, shape, recipe, request)
     else:
         grid, unit = _streaming_grid(machine.execution == "wafer", recipe.batch, request)
-    t, p, v, c, e, b, k, z, s = grid
+    t, p, v, c, e, b, k, z, s, schedule = grid
     room = np.floor(accelerators / (t * p * c))
     if request.data is None:
         # replicas come in numbers whose ranks the experts' groups divide
@@ -81,7 +81,11 @@ def candidates(
     valid = (d >= 1) & (d <= room) & (np.mod(t * c * d, e) == 0)
     # ZeRO with one replica is no ZeRO; keep one spelling of it
     valid &= (z == (1 if request.zero is None else request.zero)) | (d * c > 1)
-    return Layouts(t, p, v, c, d, e, b, k, z, s).where(valid)
+    # DualPipe is fed from both ends, and what waits in the middle has to be paired
+    paired = (schedule != 2) | ((np.mod(p, 2) == 0) & (recipe.batch >= 2 * p * np.maximum(d, 1) * b))
+    shard = np.full_like(t, request.shard or 0)
+    whole = np.mod(np.maximum(d, 1) * c, np.maximum(shard, 1)) == 0
+    return Layouts(t, p, v, c, d, e, b, k, z, s, schedule, shard).where(valid & paired & whole)
 
 
 @lru_cache(maxsize=64)
@@ -104,11 +108,13 @@ def _grid(
         chunks = [v for v in _divisors(-(-layers // p)) if v <= 16] if p > 1 else [1]
         parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
         stages = (1, 2, 3) if p == 1 else (1, 2)
-        rest = product(
-            _pick(r.interleave, chunks), _pick(r.context, context), _pick(r.expert, expert),
-            _pick(r.microbatch, micro), _recompute(r, kinds), _pick(r.zero, stages), parallel,
-        )  # fmt: skip
-        rows += [(t, p, *others) for others in rest]
+        for schedule in _schedules(r, p):
+            rest = product(
+                _pick(r.interleave, chunks if schedule == 0 else [1]), _pick(r.context, context),
+                _pick(r.expert, expert), _pick(r.microbatch, micro), _recompute(r, kinds), _pick(r.zero, stages),
+                parallel, [schedule],
+            )  # fmt: skip
+            rows += [(t, p, *others) for others in rest]
     grid = np.array(rows, dtype=float).T
     whole = grid.astype(int)
     return grid, grid[4] / np.gcd(whole[4], whole[0] * whole[3])
@@ -118,8 +124,15 @@ def _streaming_grid(wafer: bool, batch: int, request: LayoutRequest) -> tuple[ND
     """The same for machines whose weights stream in: groups of tiles, microbatch and recomputation."""
     tiles = _pick(request.tensor, [1] if wafer else _powers(1024))
     combined = product(tiles, _pick(request.microbatch, _powers(min(batch, 4096))), _recompute(request, (0, 2)))
-    grid = np.array([(t, 1, 1, 1, 1, b, k, 1, 0) for t, b, k in combined], dtype=float).T
+    grid = np.array([(t, 1, 1, 1, 1, b, k, 1, 0, 0) for t, b, k in combined], dtype=float).T
     return grid, np.ones_like(grid[0])
+
+
+def _schedules(request: LayoutRequest, pipeline: int) -> list[int]:
+    """Schedules to try: 1F1B unless another is asked for; without stages all are the same."""
+    if pipeline == 1 or request.schedule is None:
+        return [0]
+    return list(range(len(SCHEDULES))) if request.schedule == "any" else [SCHEDULES.index(request.schedule)]
 
 
 def _recompute(request: LayoutRequest, choices: Iterable[int]) -> list[int]:
@@ -162,7 +175,7 @@ def fastest_of(
     fixed = request.model_copy(
         update={
             "tensor": like.tensor, "pipeline": like.pipeline, "context": like.context, "expert": like.expert,
-            "zero": like.zero, "sequence_parallel": like.sequence_parallel,
+            "zero": like.zero, "sequence_parallel": like.sequence_parallel, "schedule": like.schedule,
         }
     )  # fmt: skip
     if data < 1:
@@ -199,6 +212,7 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
         if r.zero is not None and r.zero > 1:
             wrong.append(f"zero: weights and gradients live outside already; expected 1 or less; got {r.zero}")
     if machine.execution == "gpu":
+        wrong += _misfits(r)
         if r.tensor and model.heads % r.tensor:
             near = [t for t in _divisors(model.heads) if t <= r.tensor][-1]
             wrong.append(f"tensor: expected a divisor of {model.heads} heads; got {r.tensor}; {near} works")
@@ -224,6 +238,19 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
         wrong.append(f"tensor × pipeline × context × data: expected at most {accelerators} accelerators; got {used}")
     if wrong:
         raise PlanError("\n".join(f"layout of {model.name} on {machine.name}: {line}" for line in wrong))
+
+
+def _misfits(r: LayoutRequest) -> list[str]:
+    """Degrees that a schedule or a group of shards cannot have."""
+    wrong = []
+    if r.schedule in ("zero-bubble", "dualpipe") and (r.interleave or 1) > 1:
+        wrong.append(f"interleave: {r.schedule} has one chunk a stage; expected 1; got {r.interleave}")
+    if r.schedule == "dualpipe" and (r.pipeline or 2) % 2:
+        wrong.append(f"pipeline: dualpipe pairs stages; expected an even number; got {r.pipeline}")
+    ranks = (r.data or 0) * (r.context or 1)
+    if r.shard and ranks and ranks % r.shard:
+        wrong.append(f"shard: expected a divisor of data × context = {ranks} ranks; got {r.shard}")
+    return wrong
 
 
 def _words(request: LayoutRequest) -> str:

@@ -31,12 +31,13 @@ def hiding_batch(machine: Machine, model: Transformer, recipe: Recipe, *, tiles:
     with N weights of w bytes, F FLOPs a token: independent of the model's size as long as F ∝ N.
     """
     stream = 2 * model.parameters * PRECISIONS[recipe.precision].weight_bytes / (tiles * machine.edge_bandwidth)
-    each = (
-        recipe.sequence
-        * model.flops_per_token(recipe.sequence)
-        / (tiles * machine.peak * machine.gemm * machine.narrow)
-    )
+    each = recipe.sequence * model.flops_per_token(recipe.sequence) / (tiles * _rate(machine, model))
     return stream / each
+
+
+def _rate(machine: Machine, model: Transformer) -> float:
+    """What one part sustains, P e / (1 + k½ / h): a narrow layer leaves its cores little to do at once. [FLOP/s]"""
+    return machine.peak * machine.gemm * machine.narrow / (1 + machine.half_depth / model.hidden)
 
 
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
@@ -60,16 +61,16 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
     ideal = flops / (accelerators * machine.rated)
     worked = L.microbatch * L.data * count * recipe.sequence / recipe.tokens  # the last microbatch may be short
-    arithmetic = flops * worked / (accelerators * machine.peak * machine.gemm * machine.narrow)
+    arithmetic = flops * worked / (accelerators * _rate(machine, model))
     again = np.where(L.recompute == 2, arithmetic / 3, 0.0)
-    traffic = model.parameters * max(2 * formats.weight_bytes, formats.gradient_bytes)
+    traffic = model.parameters * max(2 * formats.weight_bytes, recipe.gradient_bytes)
     streaming = count * (traffic / (tiles * machine.edge_bandwidth) + machine.latency * model.layers * 2)
     exposed = np.maximum(streaming - arithmetic - again, 0)
     who = group(machine, tiles, np.ones_like(tiles))
     tokens = L.microbatch * recipe.sequence
     passes = np.where(L.recompute == 2, 12, 8)  # four exchanges a layer forward, backward and once more recomputed
     exchanged = count * model.layers * passes * all_gather(who, 2 * tokens * model.hidden)
-    gradients = model.parameters * formats.gradient_bytes
+    gradients = model.parameters * recipe.gradient_bytes
     replicas = group(machine, L.data, tiles)
     reduced = np.zeros_like(tiles) if machine.execution == "wafer" else all_reduce(replicas, gradients / tiles)
     parts = {
@@ -102,16 +103,16 @@ def _footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts)
     width = model.experts_per_token * model.expert_width if model.experts else model.ffn
     per_layer += (6 if model.gated else 4) * width
     kept = np.where(L.recompute == 2, 2.0 * model.hidden, per_layer)
-    state = formats.weight_bytes + formats.gradient_bytes + formats.optimizer_bytes
+    state = formats.weight_bytes + recipe.gradient_bytes + formats.optimizer_bytes
     # a wafer cluster shares one store; every tile brings its own edge memory
     outside = machine.edge_memory * (1 if machine.execution == "wafer" else L.tensor * L.data)
     zero = np.zeros_like(tokens)
     overflow = zero + np.maximum(model.parameters * state - outside, 0)
-    return Footprint(
-        weights=zero,
-        gradients=zero,
-        optimizer=overflow,
-        activations=tokens * (kept * model.layers + np.where(L.recompute == 2, per_layer, 0)),
-        buffers=zero + _BUFFERS * machine.memory,
+    return Footprint(  # all parts of the machine hold the same
+        weights=zero[None],
+        gradients=zero[None],
+        optimizer=overflow[None],
+        activations=(tokens * (kept * model.layers + np.where(L.recompute == 2, per_layer, 0)))[None],
+        buffers=(zero + _BUFFERS * machine.memory)[None],
         capacity=machine.memory,
     )

@@ -81,9 +81,9 @@ class Evaluation:
         ------
         Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
         """
-        needed, least = self.memory.needed, full.memory.needed
+        needed, least = self.memory.total, full.memory.total
         stage = np.ceil(layers / self.layouts.pipeline)
-        share = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1)
+        share = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1).max(axis=0)
         share = np.ceil(np.round(share * stage, 6)) / stage
 
         def between(ours: Numbers, theirs: Numbers) -> Numbers:
@@ -110,7 +110,9 @@ def _data_parallel(
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
     With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
     ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage has done with one of its v chunks while a round of
-    p microbatches still computes the others, so that (v − 1)/v of the round hides too.
+    p microbatches still computes the others, so that (v − 1)/v of the round hides too.  Sharded over fewer ranks than
+    there are (HSDP), the parts of gradients are summed over the groups once a step.  ``machine.hidden`` is the share
+    that a family can hide at best; what is hidden slows what hides it by the software's ``contention``.
 
     Source
     ------
@@ -118,29 +120,45 @@ def _data_parallel(
     """
     formats = PRECISIONS[recipe.precision]
     shared, routed = local_parameters(model, L)
-    replicas = L.data * L.context
     layers = np.ceil(model.layers / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
     total = np.zeros_like(shared)
-    everywhere = group(machine, replicas, L.tensor)
-    experts = group(machine, np.maximum(L.tensor * replicas / L.expert, 1), L.expert)
-    for who, held in ((everywhere, shared), (experts, routed)):
-        gradients, weights = formats.gradient_bytes * held, formats.weight_bytes * held
+    inside = np.where(L.zero > 0, L.sharded, L.replicas)
+    for held, ranks, stride in ((shared, inside, L.tensor), (routed, L.tensor * inside / L.expert, L.expert)):
+        who = group(machine, np.maximum(ranks, 1), stride)
+        gradients, weights = recipe.gradient_bytes * held, formats.moved_bytes * held
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
         by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
         total = total + np.select(
             [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
         )
+        if L.shard.any():
+            copies = group(machine, L.replicas / inside, stride * who.size)
+            total = total + all_reduce(copies, gradients / who.size)
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
     times = np.where(L.zero >= 2, count, rounds)
-    exposed = np.maximum(total - times * window, total / (layers * np.where(L.zero >= 2, count, 1)))
+    buckets = layers * np.where(L.zero >= 2, count, 1)
+    last = np.maximum(1 / buckets, 1 - machine.hidden)
+    exposed = np.maximum(total - times * window, last * total)
     slowed: Numbers = exposed + recipe.software.contention * (total - exposed)
     return slowed
+
+
+def _two_way(forward: Pass, backward: Pass, redone: Pass, L: Layouts) -> tuple[Pass, Pass, Pass]:
+    """Passes of a layer where DualPipe exchanges the tokens of experts behind the arithmetic of the other direction.
+
+    A forward pass runs beside a backward one, and what both exchange is exposed only beyond what both compute.
+    """
+    computed = forward.matmul + forward.attention + backward.matmul + backward.attention
+    exchanged = forward.expert + backward.expert
+    left = np.maximum(exchanged - computed, 0) / np.where(exchanged > 0, exchanged, 1)
+    share = np.where(L.two_way, left, 1.0)
+    return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share), redone
 
 
 def _held_up(recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
@@ -167,13 +185,17 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     Assumes steady state, equal shares and no stragglers; a real 100,000-accelerator job loses more.
     """
     count = microbatches(recipe.batch, L)
-    forward, backward, redone = layer(machine, model, recipe, L)
+    forward, backward, redone = _two_way(*layer(machine, model, recipe, L), L)
     ends_forward, ends_backward = ends(machine, model, recipe, L)
     full, last = stages(model.layers, L)
     once, head = forward + backward, ends_forward + ends_backward
     host = _held_up(recipe, L, forward, backward, redone)
     per_layer = once.total + redone.total + host
-    slowest = np.maximum(full * per_layer, last * per_layer + head.total)
+    ending = last * per_layer + head.total
+    # DualPipe pairs the first stage with the last
+    ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
+    slowest = np.maximum(full * per_layer, ending)
+    weights = full * backward.matmul / 2  # of the two products of a backward pass, one is the weights'
     average = (model.layers * per_layer + head.total) / L.pipeline
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
@@ -187,8 +209,8 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
     shared, routed = local_parameters(model, L)
-    replicas = np.where(L.zero >= 1, L.data * L.context, 1)
-    expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.data * L.context / L.expert, 1), 1)
+    replicas = np.where(L.zero >= 1, L.sharded, 1)
+    expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / L.expert, 1), 1)
     updated = 30 * (shared / replicas + routed / expert_replicas)  # read w, m, v, g in fp32; write w, m, v and 16-bit w
     parts = {
         "model arithmetic at peak": ideal,
@@ -201,7 +223,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (slowest - average),
-        "pipeline bubble": bubble(slowest, count, L),
+        "pipeline bubble": bubble(slowest, full * (backward + redone).total, weights, count, L),
         "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
         "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),

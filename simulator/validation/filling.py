@@ -1,7 +1,7 @@
 """What a row leaves open: one rule for all rows.
 
 What the framework of that year does by default, else the fastest setting that fits into memory: by our count within
-15 % of what there is, or, where none does, within 15 % of the leanest, for the row did run.  Every blank that is filled
+5 % of what is usable, or, where none does, within 5 % of the leanest, for the row did run.  Every blank that is filled
 is named in the row's ``inferred``.
 
 ====================== =================================================================================================
@@ -9,18 +9,26 @@ blank                  filled with
 ====================== =================================================================================================
 attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
-sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, else a layer at once (FSDP)
+sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
+                       JAX and on TPUs, else a layer at once (FSDP)
+gradients              in 16 bit with fp16 and where XLA compiles (JAX, MaxText, Pax, TPUs), else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
+sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
+recomputing            XLA leaves out the last product of a block, which nothing reads; others repeat all of it
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
-tp, pp                 1 where weights are sharded over the replicas (stage 3); else the fastest that fits
+tp, pp                 1 where weights are sharded over the replicas (stage 3), or the tp that leaves no replica without
+                       a sequence; else the fastest that fits
 cp                     1
 dp                     what tp, pp and cp leave of the accelerators; also where the stated dp contradicts them
 ep                     1 where weights are sharded over the replicas (stage 3); else the fastest divisor of the experts
-vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed
-micro_batch            the fastest power of two, up to 32, that fits
-recompute              full before 2023; else the fastest of none, selective and full that fits; "selective" outside
-                       Megatron and NeMo is a policy of the user's: the faster of selective and full that fits
-precision              bf16, or fp16 where there is none; 4-bit formats and int8: fp8 where there is one, else bf16
+vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
+micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
+                       the fastest that fits of the powers of two and that share, up to 32
+recompute              full before 2023 and under Pax (recalled: its default saves nothing); else the fastest of none,
+                       selective and full that fits; "selective" outside Megatron and NeMo is a policy of the user's:
+                       the faster of selective and full that fits; torchtitan's repeats every other product (recalled)
+precision              bf16, or fp16 where there is none; 4-bit formats, and int8 where that has no peak: fp8 where
+                       there is one, else bf16
 seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
 global_batch_seqs      4 million tokens, rounded up to whole microbatches of all replicas
 accelerators_per_node  the catalogue's node of that accelerator, else of its family
@@ -39,10 +47,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from simulator.validation.rows import Inputs, UnreadableError
 
-__all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "zero"]
+__all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "sharded", "zero"]
 
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
@@ -64,9 +73,11 @@ class Habits:
     interleaves: bool
     sequence_parallel: bool
     zero: int
-    tensorwise: bool  # ZeRO-3 gathers each tensor by itself
+    sharding: Literal["layer", "tensor", "program"]
     software: str  # entry of the software shelf
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
+    recomputes: bool  # everything
+    repeats: float  # share of the products that selective recomputation repeats
 
 
 def habits(inputs: Inputs, family: str) -> Habits:
@@ -74,23 +85,27 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    shards = bool(re.search(r"fsdp|torchtitan|maxtext|axlearn|jax|pax", said)) or family == "tpu"
+    compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
+    shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
         dropout=old,
-        interleaves=not (old or "deepspeed" in said),
+        interleaves=not (old or "deepspeed" in said or "neuron" in said),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
-        tensorwise="deepspeed" in said,
+        sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",
         software=_software(said, old, family),
         selects_attention=bool(re.search(r"megatron|nemo", said)),
+        recomputes=year < MODERN or "pax" in said,
+        repeats=0.5 if "torchtitan" in said else 0.0,
     )
 
 
 def _software(said: str, old: bool, family: str) -> str:
     """Entry of the software shelf for a framework."""
-    if re.search(r"maxtext|axlearn|jax|pax|t5x|pathways", said) or family == "tpu":
+    compiled_ahead = family.startswith("tpu") or family in ("trainium", "gaudi")
+    if compiled_ahead or re.search(r"maxtext|axlearn|jax|pax|t5x|pathways", said):
         return "xla"
     if old:
         return "megatron-2021"
@@ -119,6 +134,12 @@ def zero(text: str) -> int | None:
     return 0 if re.fullmatch(r"dp|ddp|none|no|false|off", said.strip()) else None
 
 
+def sharded(text: str) -> int | None:
+    """Replicas one sharded copy is spread over: ``FSDP over 64 chips in slice, DP over 2 slices``, ``FSDP 64``."""
+    found = re.search(r"\bfsdp\s+(?:over\s+)?(\d{1,6})\b", text.casefold())
+    return int(found[1]) if found and int(found[1]) else None
+
+
 def recompute(text: str) -> str | None:
     """``none``, ``selective`` or ``full`` from free text; ``None`` when it says none of them."""
     said = text.casefold()
@@ -145,6 +166,8 @@ def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
     wide = "bf16" if "bf16" in peaks else "fp16"
     if not said:
         return wide, "fp8" in peaks
+    if "int8" in said and "int8" in peaks:
+        return "int8", False
     if re.search(r"fp4|int4", said) or "int8" in said:
         return ("fp8" if "fp8" in peaks else wide), True
     if re.search(r"fp8|e4m3", said):

@@ -11,6 +11,7 @@ from simulator.errors import CatalogueError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Machine, machine
 from simulator.validation.filling import precision
+from simulator.validation.names import accelerator_named
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.validation.wires import bandwidth, fabric, inside, slices
 
@@ -24,6 +25,7 @@ _LINK = {
     "blackwell-ultra": 50e9,
 }  # one NVLink, one direction [B/s]
 _LARGEST_BOX = 16  # accelerators whose scale-up links end at the node; above it racks and pods
+_PORTS_ON_DIE = ("gaudi",)  # their own Ethernet ports carry the gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,15 @@ class Found:
     machine: Machine
     accelerator: Accelerator
     precision: str
+    kin: str  # its family, or the families that are scored together: the generations of one maker's design
+    box: int  # accelerators of a node
+    slice: int | None  # accelerators a torus joins, where a job spans several
     filled: tuple[str, ...]
 
 
 @cache
 def accelerator(name: str) -> Accelerator:
-    """The catalogue's accelerator of this spelling.
+    """The catalogue's accelerator of this name, alias or spelling.
 
     Raises
     ------
@@ -48,6 +53,9 @@ def accelerator(name: str) -> Accelerator:
     try:
         return Accelerator.load(name)
     except CatalogueError:
+        spelled = accelerator_named(name[:200])
+        if spelled is not None:
+            return Accelerator.load(spelled)
         by_case = {known.casefold(): known for known in catalogue.names("accelerators")}
         near = get_close_matches(name.casefold()[:60], by_case, n=3, cutoff=0.3)
         hint = f"; the nearest are {', '.join(by_case[one] for one in near)}" if near else ""
@@ -94,6 +102,8 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
         filled.append("accelerators_per_node")
     box = per_node or node.accelerators
     stated = bandwidth(network, box)
+    if stated is not None and chip.family in _PORTS_ON_DIE:
+        stated = max(stated, node.scaleout_bandwidth)  # a row that names the host's interfaces names the wrong ones
     if stated is not None:
         node = node.model_copy(update={"scaleout_bandwidth": stated})
     elif count > box:
@@ -107,4 +117,6 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
         view = replace(view, domain=per_node)
     if joined > 1 and count >= joined:
         view = replace(view, domain=min(view.domain, count // joined))
-    return Found(view, chip, number_format, tuple(filled))
+    pod = view.domain if wires.topology == "torus" or joined > 1 else None
+    kin = "tpu" if chip.family.startswith("tpu") else chip.family
+    return Found(view, chip, number_format, kin, box, pod if pod and pod < count else None, tuple(filled))

@@ -8,7 +8,7 @@ from functools import cache
 from simulator import catalogue
 from simulator.workload import Transformer
 
-__all__ = ["kind", "known"]
+__all__ = ["accelerator_named", "kind", "known"]
 
 _SIZE = re.compile(r"(\d{1,6})([mbt])(?:a\d+b)?")
 _SCALE = {"m": 1e6, "b": 1e9, "t": 1e12}
@@ -48,6 +48,35 @@ def known(name: str) -> Transformer | None:
             if abs(int(size[1]) * _SCALE[size[2]] / model.parameters - 1) < _NEAR:
                 return model
     return None
+
+
+_VENDOR = re.compile(r"^(?:nvidia|amd|instinct|intel|habana|google|cloud|aws|tesla|cerebras|huawei)(?=.)")
+
+
+def _bare(name: str) -> str:
+    """Letters and digits of a name, without the makers it begins with."""
+    name = re.sub(r"[^a-z0-9]", "", name.casefold())
+    while (shorter := _VENDOR.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+@cache
+def _accelerators() -> dict[str, str]:
+    found = {}
+    for name in catalogue.names("accelerators"):
+        for spelling in (name, *catalogue.entry("accelerators", name).get("aliases", ())):
+            found[_bare(spelling)] = name
+    return found
+
+
+def accelerator_named(name: str) -> str | None:
+    """The accelerator's entry whose name or alias is this up to spaces, dashes, maker and what stands in brackets.
+
+    ``NVIDIA H100 SXM5 80GB`` is H100-SXM, ``TPU v6e (Trillium)`` TPU-v6e, ``Cerebras WSE-3 (CS-3)`` WSE-3.
+    """
+    within = re.sub(r"\(.*?\)", "", name)
+    return next((_accelerators()[bare] for bare in map(_bare, (name, within)) if bare in _accelerators()), None)
 
 
 _OTHER = {

@@ -16,6 +16,7 @@ __all__ = ["shape"]
 
 _ASPECT = 128  # hidden over layers of GPT-3 (128), Llama-2 (128) and Llama-3 (102 to 130)
 _HEAD = 128
+_SAME = 0.05  # totals this near are of one model
 
 
 def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
@@ -91,7 +92,10 @@ def _usual_layers(params_b: float) -> int:
 
 
 def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transformer:
-    """The transformer; where a head may be hidden / heads or 128 wide, the one whose total is nearer to params_b."""
+    """The transformer; a head is hidden / heads wide, or 128 where only that gives the parameters of params_b.
+
+    Learned positions, which are not modelled, may leave the first short by some: it is kept unless the second is near.
+    """
     tried: list[Transformer] = []
     fault = ""
     heads = [values.get("head_dim")] if settled and values.get("head_dim") else [None, _HEAD]
@@ -104,5 +108,5 @@ def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transform
         raise UnreadableError(f"{inputs.model}: {fault}")
     if inputs.params_b is None or len(tried) == 1:
         return tried[0]
-    stated = inputs.params_b * 1e9
-    return min(tried, key=lambda model: abs(math.log(model.parameters / stated)))
+    first, second = (abs(math.log(model.parameters / (inputs.params_b * 1e9))) for model in tried)
+    return tried[1] if second < min(first, _SAME) else tried[0]

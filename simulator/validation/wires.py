@@ -10,6 +10,7 @@ _SCALE = {"G": 1e9, "T": 1e12}
 _RATE = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)\s*([GT])(b|B)(?:it)?(?:/[sS]|ps)")
 _MANY = re.compile(r"(\d{1,4})\s*[x×]\s*(.*)", re.IGNORECASE)
 _PORTS = {"omni-path": 100, "edr": 100, "hdr": 200, "slingshot-11": 200, "ndr": 400, "xdr": 800}  # Gbit/s
+_OWN_SLINGSHOT = ("cdna2", "ponte-vecchio")  # dies and tiles share its ports, so its groups hold more of them
 _ASIDE = re.compile(r"(?:storage|management)[^,;]*[,;]?", re.IGNORECASE)
 _EACH = re.compile(r"(?:per|a|each|/)\s*(?:GPU|accelerator|chip)\b", re.IGNORECASE)
 
@@ -58,18 +59,20 @@ def fabric(text: str, accelerator: str, family: str) -> str:
     named = {"slingshot": "slingshot-11", "efa": "aws-efa-v2", "dcn": "tpu-dcn", "roce": "meta-roce-24k",
              "ethernet": "ethernet-400g"}  # fmt: skip
     usual = {
-        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11", "tpu": "tpu-ici",
-        "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11", "wafer": "swarmx",
-        "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g",
+        "volta": "infiniband-hdr-200g", "ampere": "infiniband-hdr-200g", "cdna2": "slingshot-11-frontier",
+        "trainium": "aws-efa-v2", "gaudi": "ethernet-400g", "ponte-vecchio": "slingshot-11-aurora", "wafer": "swarmx",
+        "dojo": "dojo-mesh", "rubin": "infiniband-xdr-800g", "ascend": "ethernet-400g",
     }  # fmt: skip
     if "ib" not in re.findall(r"[a-z]+", said) and "infiniband" not in said:
         for word, name in named.items():
             if word in said:
-                return name
+                return usual[family] if word == "slingshot" and family in _OWN_SLINGSHOT else name
     if accelerator in ("B300-SXM", "GB300"):
         return "infiniband-xdr-800g"
     if accelerator in ("MI300A", "GH200"):
         return "slingshot-11"
+    if family.startswith("tpu"):
+        return "tpu-ici"
     return usual.get(family, "infiniband-ndr-400g")
 
 

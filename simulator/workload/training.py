@@ -65,6 +65,12 @@ class LayoutRequest(BaseModel):
     sequence_parallel: bool | None = Field(
         default=None, description="spread what lies between matrix products over the tensor group"
     )
+    schedule: Literal["1f1b", "zero-bubble", "dualpipe", "any"] | None = Field(
+        default=None, description="order of a pipeline's passes; any: the fastest; default: 1f1b, interleaved or not"
+    )
+    shard: _Degree | None = Field(
+        default=None, description="replicas that share what ZeRO spreads, copied by the others (HSDP); default: all"
+    )
 
 
 class TrainingJob(BaseModel):
@@ -89,8 +95,13 @@ class TrainingJob(BaseModel):
         default=False, description="replay recorded kernels, so that the host never holds them up"
     )
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
-    sharding: Literal["layer", "tensor"] = Field(
-        default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
+    gradients: Literal["fp32", "16 bit"] = Field(
+        default="fp32", description="number format in which gradients are summed over microbatches and replicas"
+    )
+    sharding: Literal["layer", "tensor", "program"] = Field(
+        default="layer",
+        description="ZeRO-3 gathers a layer at once (FSDP), each tensor by itself (early DeepSpeed), or each when a "
+        "compiled program needs it (XLA)",
     )
     software: str = Field(default="megatron", description="entry of the software shelf: how well a framework fuses")
 
@@ -155,6 +166,7 @@ class TrainingJob(BaseModel):
             dropout=self.dropout,
             sharding=self.sharding,
             software=Software.load(self.software),
+            gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
         )
 
 
@@ -171,6 +183,8 @@ class Recipe:
     dropout: bool = False
     sharding: str = "layer"
     software: Software = field(default_factory=lambda: Software.load("megatron"), hash=False)
+    gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
+    repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
 
     @property
     def tokens(self) -> int:

@@ -161,7 +161,7 @@ def test_two_kinds_of_node_share_a_job_at_the_pace_of_the_slower(colossus):
     made = plan(colossus)
     mixed = [rung for rung in made.jobs[0].rungs if all(rung.nodes)]
     assert mixed
-    assert mixed[0].memory.capacity == pytest.approx(0.94 * 80e9)
+    assert mixed[0].memory.capacity == pytest.approx(0.94 * 80 * 2**30)
 
 
 def test_the_llama_3_run_comes_out_as_published(tesla):

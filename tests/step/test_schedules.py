@@ -1,0 +1,107 @@
+"""Schedules of a pipeline and groups of shards: what they buy, and what they cost in memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.errors import PlanError
+from simulator.hardware import Accelerator, Fabric, Node
+from simulator.step import Layout, Layouts, evaluate, fastest, machine
+from simulator.step.pipeline import bubble
+from simulator.workload import LayoutRequest, Recipe, Transformer
+
+LLAMA = Transformer.load("Llama-3.1-405B")
+EXPERTS = Transformer.load("DeepSeek-V3")
+RECIPE = Recipe(batch=1024, sequence=4096)
+KINDS = ("1f1b", "zero-bubble", "dualpipe")
+
+
+@pytest.fixture(scope="module")
+def h100():
+    node = Node.load("HGX-H100")
+    return machine(node, Accelerator.load(node.accelerator), Fabric.load("infiniband-ndr-400g"), precision="bf16")
+
+
+def layouts(**shape):
+    return Layouts.of([Layout(schedule=kind, **shape) for kind in KINDS])
+
+
+def test_bubbles_are_the_published_ones():
+    """With F = 1, input gradients 1 and weight gradients 1, eight stages and microbatches enough."""
+    three = np.ones(3)
+    idle = bubble(3 * three, 2 * three, three, 64 * three, layouts(pipeline=8))
+    forward, backward, weights = 1, 2, 1
+    assert list(idle) == [7 * (forward + backward), 7 * (forward + backward - 2 * weights),
+                          3 * (forward + backward + backward - 3 * weights)]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(pipeline=st.sampled_from([2, 4, 8, 16]), microbatches=st.integers(1, 64), share=st.floats(0.0, 0.33))
+def test_putting_weight_gradients_off_never_makes_a_bubble_longer_nor_a_step_impossible(pipeline, microbatches, share):
+    """No step is shorter than one microbatch through all stages with the last weight gradient where it belongs."""
+    both = Layouts.of([Layout(pipeline=pipeline), Layout(pipeline=pipeline, schedule="zero-bubble")])
+    ones, count = np.ones(2), np.full(2, float(microbatches))
+    plain, filled = bubble(ones, 0.66 * ones, share * ones, count, both)
+    assert 0 <= filled <= plain
+    chain = pipeline * (1 - share) + share
+    assert microbatches + filled >= min(chain, microbatches + plain) * (1 - 1e-12)
+
+
+def test_zero_bubble_is_faster_and_fills_the_last_stage(h100):
+    plain, filled, _ = (
+        evaluate(h100, LLAMA, RECIPE, layouts(tensor=8, pipeline=16, data=8)).memory.stages(i, 16) for i in range(3)
+    )
+    assert filled["first"] == plain["first"]
+    assert filled["last"].activations > plain["last"].activations
+    times = evaluate(h100, LLAMA, RECIPE, layouts(tensor=8, pipeline=16, data=8)).total
+    assert times[1] < times[0]
+
+
+def test_dualpipe_holds_two_stages_and_shares_the_optimizer(h100):
+    held = evaluate(h100, LLAMA, RECIPE, layouts(tensor=8, pipeline=16, data=8)).memory
+    plain, both = held.stages(0, 16), held.stages(2, 16)
+    assert both["middle"].weights == 2 * plain["middle"].weights
+    assert both["middle"].optimizer == pytest.approx(plain["middle"].optimizer)
+    assert both["first"] == both["last"]
+    assert both["middle"].activations / plain["middle"].activations == pytest.approx(17 / 15)
+
+
+def test_dualpipe_hides_the_exchange_of_tokens(h100):
+    parts = evaluate(h100, EXPERTS, RECIPE, layouts(pipeline=16, data=64, expert=64)).parts
+    exposed = parts["expert parallel"]
+    assert exposed[0] == exposed[1] > exposed[2]
+
+
+def test_a_search_tries_other_schedules_only_when_asked(h100):
+    usual = fastest(h100, LLAMA, RECIPE, 2048)
+    asked = fastest(h100, LLAMA, RECIPE, 2048, LayoutRequest(schedule="any"))
+    assert usual.layout.schedule == "1f1b"
+    assert asked.step.total <= usual.step.total
+    assert "zero-bubble" in str(fastest(h100, LLAMA, RECIPE, 2048, LayoutRequest(schedule="zero-bubble")).layout)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (LayoutRequest(schedule="dualpipe", pipeline=9), "dualpipe pairs stages; expected an even number; got 9"),
+        (LayoutRequest(schedule="zero-bubble", pipeline=9, interleave=2), "has one chunk a stage; expected 1; got 2"),
+        (LayoutRequest(data=64, shard=24), "expected a divisor of data × context = 64 ranks; got 24"),
+    ],
+)
+def test_what_a_schedule_or_a_shard_cannot_have_is_refused(h100, request_, says):
+    with pytest.raises(PlanError, match=says):
+        fastest(h100, LLAMA, RECIPE, 2048, request_)
+
+
+def test_sharding_inside_a_node_trades_memory_for_traffic(h100):
+    """HSDP: weights gathered over fast links only, copied in every node; over all ranks it is FSDP."""
+    small, recipe = Transformer.load("Llama-3-8B"), replace(RECIPE, overlap=False)
+    choices = [Layout(data=512, zero=3), Layout(data=512, zero=3, shard=8), Layout(data=512, zero=3, shard=512)]
+    found = evaluate(h100, small, recipe, Layouts.of(choices))
+    everywhere, node, again = found.total
+    assert again == everywhere > node
+    assert found.memory.margin[0] > found.memory.margin[1]
+    assert found.memory.at(1).optimizer == pytest.approx(64 * found.memory.at(0).optimizer)
