@@ -27,6 +27,7 @@ from simulator.hardware import Accelerator, Efficiency
 from simulator.step.collectives import all_gather, group
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time
+from simulator.workload.precision import PRECISIONS
 
 Rows = NDArray[np.intp]
 
@@ -40,7 +41,8 @@ SETS = {  # file set → accelerator of the catalogue
     "gb300": "GB300",
 }
 LARGE = 16e9  # FLOP; where training spends its time, hence fitted with more weight
-NARROW = 128e9  # FLOP; below it 8-bit kernels pay for something else, scaling factors perhaps, and gain little
+NARROW = 256e9  # FLOP; below it narrow kernels pay for something else, scaling factors perhaps, and gain little
+RECIPES = {"fp8": "fp8", "fp8_block": "mxfp8", "nvfp4": "nvfp4"}  # of the timings → of the model; blocks of 32, not 128
 WEIGHT = 4.0
 SHAPES = 4000  # a fit uses no more shapes a GPU than this
 # launch, gemm, memory, wave, half_depth
@@ -78,6 +80,8 @@ def kernel_machine(accelerator: Accelerator, family: Efficiency, number_format: 
     known: dict[str, Any] = {
         "peak": accelerator.peak[number_format],
         "peak16": accelerator.peak["bf16"],
+        "narrow": 1.0,
+        "operand": 2.0,
         "tile": family.tile,
         "multiprocessors": family.multiprocessors,
     }
@@ -133,13 +137,17 @@ def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
     return fit(residuals, START, LOWER, UPPER, SCALE)
 
 
-def narrow_share(machine: Machine, shapes: Shapes, narrow_peak: float) -> tuple[float, tuple[float, float]]:
+def narrow_share(
+    machine: Machine, shapes: Shapes, accelerator: Accelerator, recipe: str
+) -> tuple[float, tuple[float, float]]:
     """Share of the narrow peak over that of 16 bit, all else as fitted at 16 bit; and the error on the other half."""
+    formats = PRECISIONS[recipe]
+    peaks: dict[str, float] = dict(accelerator.peak.items())
     fitted, scored = halves(len(shapes.time))
     here, rest = (shapes.take(rows[shapes.flops[rows] > NARROW]) for rows in (fitted, scored))
 
     def scaled(share: float) -> Machine:
-        return replace(machine, peak=narrow_peak, gemm=machine.gemm * share)
+        return replace(machine, peak=peaks[formats.matmul], gemm=machine.gemm * share, operand=formats.operand_bytes)
 
     def residuals(share: Numbers) -> Numbers:
         return np.log(here.predicted(scaled(float(share[0]))) / here.time)
@@ -226,36 +234,42 @@ def main() -> None:
         for gpu in members:
             _score(f"**{family}**", joint[family], gpu, data[gpu])
 
-    print("\n| GPU | fp8 over 16 bit, error | attention d=128, error | d=64, error | scale-up share, "
-          "all-gather 1 / 16 / 64 / 512 MiB |")  # fmt: skip
+    print("\n| GPU | fp8, block-scaled fp8, nvfp4 over 16 bit, error | attention d=128, error | d=64, error | "
+          "scale-up share, all-gather 1 / 16 / 64 / 512 MiB |")  # fmt: skip
     print("|---|---|---|---|---|")
-    shares: dict[str, list[tuple[float, float, float]]] = {family: [] for family in families}
+    shares: dict[str, list[tuple[float, ...]]] = {family: [] for family in families}
     for gpu in found:
         machine, accelerator, _, _ = data[gpu]
         here = with_parameters(machine, accelerator, joint[accelerator.family])
-        narrow, narrow_error = float("nan"), (float("nan"), float("nan"))
-        eight = read_shapes(folder, gpu, "fp8")
-        if eight is not None:
-            narrow, narrow_error = narrow_share(here, eight, accelerator.peak["fp8"])
+        narrow = {}
+        for written, recipe in RECIPES.items():
+            timed = read_shapes(folder, gpu, written)
+            if timed is not None:
+                narrow[recipe] = narrow_share(here, timed, accelerator, recipe)
         attention, attention_error = attention_share(folder, gpu, here)
         small, small_error = attention_share(folder, gpu, here, width=64)
         scaleup, by_size = scaleup_share(folder, gpu, accelerator, here.launch)
-        shares[accelerator.family].append((narrow, attention, scaleup))
+        each = [narrow[recipe][0] if recipe in narrow else np.nan for recipe in RECIPES.values()]
+        shares[accelerator.family].append((*each, attention, scaleup))
         sizes = " / ".join(f"{off:+.0%}" for off in by_size.values())
-        pairs = ((narrow, narrow_error[0]), (attention, attention_error[0]), (small, small_error[0]))
-        cells = ["–" if np.isnan(share) else f"{share:.2f}, {off:.0%}" for share, off in pairs]
-        print(f"| {gpu} | {' | '.join(cells)} | {scaleup:.2f}, {sizes} |")
+        cells = [f"{share:.2f}, {off:.0%}" for share, (off, _) in narrow.values()] or ["–"]
+        heads = f"{attention:.2f}, {attention_error[0]:.0%} | {small:.2f}, {small_error[0]:.0%}"
+        print(f"| {gpu} | {'; '.join(cells)} | {heads} | {scaleup:.2f}, {sizes} |")
 
     print("\n# simulator/catalogue/efficiencies.yaml; what is not fitted here stays as it is")
     for family, parts in shares.items():
         launch, gemm, memory, wave, half_depth = joint[family]
-        narrow, attention, scaleup = np.median(np.array(parts), axis=0)
+        *narrow_shares, attention, scaleup = np.median(np.array(parts), axis=0)
         print(
             f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}\n  wave: {wave:.3f}"
         )
         print(f"  launch: {launch * 1e6:.1f} µs\n  attention: {attention:.2f}\n  scaleup: {scaleup:.2f}")
-        if not np.isnan(narrow):
-            print(f"  narrow_formats: {narrow:.2f}")
+        known = [
+            (recipe, share)
+            for recipe, share in zip(RECIPES.values(), narrow_shares, strict=True)
+            if not np.isnan(share)
+        ]
+        print(f"  by_format: {{{', '.join(f'{recipe}: {share:.2f}' for recipe, share in known)}}}")
 
 
 def _score(label: str, values: Numbers, gpu: str, data: tuple[Machine, Accelerator, Shapes, Shapes]) -> None:

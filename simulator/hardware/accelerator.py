@@ -12,7 +12,7 @@ from simulator.units import Area, Bytes, DataRate, Dollars, DollarsPerSecond, Fl
 
 __all__ = ["Accelerator", "Efficiency", "NumberFormat", "Range", "RentRange"]
 
-NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4"]
+NumberFormat = Literal["fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4"]
 
 
 class Range(BaseModel):
@@ -59,6 +59,7 @@ class Accelerator(CatalogueEntry):
     process: str = ""
     price: Range | None = None
     rent: RentRange | None = None
+    by_format: dict[str, Fraction] = Field(default={}, description="as its family's, where this part differs")
     best_matmul: dict[NumberFormat, FlopRate] = Field(default={}, description="highest rate measured on any shape")
 
     @classmethod
@@ -85,6 +86,7 @@ class Efficiency(CatalogueEntry):
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
     narrow_formats: Fraction = Field(description="share of an 8- or 4-bit peak reached, relative to 16 bit")
+    by_format: dict[str, Fraction] = Field(default={}, description="the same for single recipes of precision")
 
     @classmethod
     def load(cls, family: str) -> Efficiency:

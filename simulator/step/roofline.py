@@ -15,11 +15,11 @@ Numbers = NDArray[np.float64]
 def gemm_time(
     machine: Machine, m: Numbers, n: Numbers, k: Numbers, *, batch: Numbers | float = 1.0, sixteen: bool = False
 ) -> Numbers:
-    """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel, 16-bit operands.
+    """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel.
 
         t = t0 + (t_c⁴ + t_m⁴)^¼
         t_c = 2 ⌈m⌉ ⌈n⌉ k / (P e) · (1 + k½ / k) · (1 + w (waves − 1))
-        t_m = 2 (mk + nk + mn) / (BW e_b)
+        t_m = (o (mk + nk) + 2 mn) / (BW e_b), operands of o bytes, the result in 16 bit
         waves = ⌈tiles / SM⌉ SM / tiles
 
     ⌈·⌉ rounds up to the tile.  P is the dense peak, SM the multiprocessors; t0, e, e_b, k½, w are fitted per family
@@ -41,7 +41,7 @@ def gemm_time(
     waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
     rate = machine.gemm * (machine.peak16 if sixteen else machine.peak * machine.narrow)
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
-    memory = 2 * batch * (m * k + n * k + m * n) / machine.stream
+    memory = batch * ((2 if sixteen else machine.operand) * (m * k + n * k) + 2 * m * n) / machine.stream
     corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25
     return corner
 
