@@ -27,6 +27,7 @@ from simulator.hardware import Accelerator, Efficiency
 from simulator.step.collectives import all_gather, group
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time
+from simulator.workload.precision import PRECISIONS
 
 Rows = NDArray[np.intp]
 
@@ -40,7 +41,8 @@ SETS = {  # file set → accelerator of the catalogue
     "gb300": "GB300",
 }
 LARGE = 16e9  # FLOP; where training spends its time, hence fitted with more weight
-NARROW = 128e9  # FLOP; below it 8-bit kernels pay for something else, scaling factors perhaps, and gain little
+NARROW = 256e9  # FLOP; below it narrow kernels pay for something else, scaling factors perhaps, and gain little
+RECIPES = {"fp8": "fp8", "fp8_block": "mxfp8", "nvfp4": "nvfp4"}  # of the timings → of the model; blocks of 32, not 128
 WEIGHT = 4.0
 SHAPES = 4000  # a fit uses no more shapes a GPU than this
 # launch, gemm, memory, wave, half_depth
@@ -79,6 +81,7 @@ def kernel_machine(accelerator: Accelerator, family: Efficiency, number_format: 
         "peak": accelerator.peak[number_format],
         "peak16": accelerator.peak["bf16"],
         "narrow": 1.0,
+        "operand": 2.0,
         "tile": family.tile,
         "multiprocessors": family.multiprocessors,
     }
@@ -134,13 +137,17 @@ def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
     return fit(residuals, START, LOWER, UPPER, SCALE)
 
 
-def narrow_share(machine: Machine, shapes: Shapes, narrow_peak: float) -> tuple[float, tuple[float, float]]:
+def narrow_share(
+    machine: Machine, shapes: Shapes, accelerator: Accelerator, recipe: str
+) -> tuple[float, tuple[float, float]]:
     """Share of the narrow peak over that of 16 bit, all else as fitted at 16 bit; and the error on the other half."""
+    formats = PRECISIONS[recipe]
+    peaks: dict[str, float] = dict(accelerator.peak.items())
     fitted, scored = halves(len(shapes.time))
     here, rest = (shapes.take(rows[shapes.flops[rows] > NARROW]) for rows in (fitted, scored))
 
     def scaled(share: float) -> Machine:
-        return replace(machine, peak=narrow_peak, gemm=machine.gemm * share)
+        return replace(machine, peak=peaks[formats.matmul], gemm=machine.gemm * share, operand=formats.operand_bytes)
 
     def residuals(share: Numbers) -> Numbers:
         return np.log(here.predicted(scaled(float(share[0]))) / here.time)
@@ -273,34 +280,37 @@ def main() -> None:
     print("\n# simulator/catalogue/efficiencies.yaml; what is not fitted here stays as it is")
     for family, members in families.items():
         launch, gemm, memory, wave, half_depth = joint[family]
-        narrow, scaleup = np.median(np.array([shares[gpu] for gpu in members]), axis=0)
+        scaleup = np.median([shares[gpu][1] for gpu in members])
         share, keys, heads = attention[family]
         print(f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}")
         print(f"  wave: {wave:.3f}\n  launch: {launch * 1e6:.1f} µs\n  attention: {share:.2f}")
         print(f"  half_keys: {keys:.0f}\n  narrow_heads: {heads:.2f}\n  scaleup: {scaleup:.2f}")
-        if not np.isnan(narrow):
-            print(f"  narrow_formats: {narrow:.2f}  # of kernels; training's is fitted by fit_steps.py")
+        narrow = pd.DataFrame([shares[gpu][0] for gpu in members]).median()
+        print(f"  by_format: {{{', '.join(f'{recipe}: {share:.2f}' for recipe, share in narrow.items())}}}")
 
 
 Data = dict[str, tuple[Machine, Accelerator, Shapes, Shapes]]
 
 
-def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tuple[float, float]]:
-    """Shares of the 8-bit peak and of the scale-up links of each GPU; prints them."""
-    print("\n| GPU | fp8 over 16 bit, error | scale-up share, all-gather 1 / 16 / 64 / 512 MiB |")
+def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tuple[dict[str, float], float]]:
+    """Shares of the narrow peak and of the scale-up links of each GPU; prints them."""
+    print(
+        "\n| GPU | fp8, block-scaled fp8, nvfp4 over 16 bit, error | scale-up share, all-gather 1 / 16 / 64 / 512 MiB |"
+    )
     print("|---|---|---|")
     shares = {}
     for gpu, (machine, accelerator, _, _) in data.items():
         here = with_parameters(machine, accelerator, joint[accelerator.family])
-        narrow, narrow_error = float("nan"), (float("nan"), float("nan"))
-        eight = read_shapes(folder, gpu, "fp8")
-        if eight is not None:
-            narrow, narrow_error = narrow_share(here, eight, accelerator.peak["fp8"])
+        narrow, cells = {}, []
+        for written, recipe in RECIPES.items():
+            timed = read_shapes(folder, gpu, written)
+            if timed is not None:
+                narrow[recipe], (middle, _) = narrow_share(here, timed, accelerator, recipe)
+                cells.append(f"{narrow[recipe]:.2f}, {middle:.0%}")
         scaleup, by_size = scaleup_share(folder, gpu, accelerator, here.launch)
         shares[gpu] = narrow, scaleup
         sizes = " / ".join(f"{off:+.0%}" for off in by_size.values())
-        narrower = "–" if np.isnan(narrow) else f"{narrow:.2f}, {narrow_error[0]:.0%}"
-        print(f"| {gpu} | {narrower} | {scaleup:.2f}, {sizes} |")
+        print(f"| {gpu} | {'; '.join(cells) or '–'} | {scaleup:.2f}, {sizes} |")
     return shares
 
 

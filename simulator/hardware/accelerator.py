@@ -93,6 +93,7 @@ class Efficiency(CatalogueEntry):
     hidden: Fraction = Field(
         default=1.0, description="share of the traffic between replicas that runs beside arithmetic at best"
     )
+    by_format: dict[str, Fraction] = Field(default={}, description="the same for single recipes of precision")
 
     @classmethod
     def load(cls, family: str) -> Efficiency:

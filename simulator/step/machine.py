@@ -35,7 +35,8 @@ class Machine:
     latency: float
     hop_latency: float
     gemm: float
-    narrow: float  # share of an 8-bit peak reached, relative to 16 bit
+    narrow: float  # share of an 8- or 4-bit peak reached, relative to 16 bit
+    operand: float  # bytes read for an element of an operand of a matrix product
     wave: float
     half_depth: float
     tile: int
@@ -66,7 +67,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         raise PlanError(f"{accelerator.name} has no dense peak for {precision}; it has {known}")
     family = Efficiency.load(accelerator.family)
     # a format no faster than 16 bit (Dojo's, TPU v6e's) has nothing to lose against it
-    narrow = family.narrow_formats if peak > 1.05 * peak16 else 1.0
+    narrow = family.by_format.get(precision, family.narrow_formats) if peak > 1.05 * peak16 else 1.0
     sustained = min(family.sustained * clock(accelerator, family), 1.0)
     tapers, taper = [], 1.0
     for tier in fabric.tiers:
@@ -90,6 +91,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         hop_latency=fabric.hop_latency,
         gemm=family.gemm * sustained,
         narrow=narrow,
+        operand=formats.operand_bytes,
         wave=family.wave,
         half_depth=family.half_depth,
         tile=family.tile,
@@ -143,7 +145,16 @@ def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
     worst: dict[str, object] = {"name": " + ".join(dict.fromkeys(m.name for m in machines))}
     for field in fields(Machine):
         values = [getattr(m, field.name) for m in machines]
-        if field.name in ("wave", "half_depth", "half_keys", "narrow_heads", "launch", "latency", "hop_latency"):
+        if field.name in (
+            "operand",
+            "wave",
+            "half_depth",
+            "half_keys",
+            "narrow_heads",
+            "launch",
+            "latency",
+            "hop_latency",
+        ):
             worst[field.name] = max(values)
         elif isinstance(values[0], int | float):
             worst[field.name] = min(values)

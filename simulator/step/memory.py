@@ -129,7 +129,7 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
     equations 1, 2 and 4; regrouped for grouped queries, gated feed-forward, experts and narrow formats.
     """
     t, h, formats = L.tensor, float(model.hidden), PRECISIONS[recipe.precision]
-    x, cast = formats.input_bytes, formats.input_bytes if formats.narrow else 0.0
+    x, cast = formats.input_bytes, formats.input_bytes if formats.input_bytes < 2 else 0.0
     tokens = L.microbatch * recipe.sequence / L.context
     spread = np.where(L.sequence_parallel > 0, t, 1.0)
     drops = recompute == 1

@@ -11,6 +11,7 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
 from simulator.workload import Recipe, Transformer
+from simulator.workload.precision import PRECISIONS
 
 __all__ = ["Pass", "ends", "layer"]
 
@@ -143,6 +144,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     # dispatching and combining the tokens of experts permutes them in memory, both ways
     moved = moved + share * m / t * model.experts_per_token * 8 * h
     memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
+    cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
     volume = 2 * m * h
@@ -165,9 +167,10 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         expert = share * 2 * all_to_all(ep, 2 * m / t * model.experts_per_token * h)
 
     zero = np.zeros_like(t)
+    memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
     forward = Pass(matmuls(backward=False), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
     backward = Pass(
-        matmuls(backward=True), core_backward, 2 * memory, tensor, np.where(c > 1, context_back, zero), expert
+        matmuls(backward=True), core_backward, memory_back, tensor, np.where(c > 1, context_back, zero), expert
     )
     full, selective = L.recompute == 2, L.recompute == 1
     spared = activation / machine.stream if model.gated else 0.0
@@ -183,6 +186,21 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         np.where(full, expert, 0.0),
     )
     return forward, backward, redone
+
+
+def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, width: Numbers) -> tuple[Numbers, Numbers]:
+    """Forward and backward time in which a layer quantises operands that no fused kernel hands over in a narrow format.
+
+    Each element is read in 16 bit and written in two orientations.  Forward: outputs of attention and activation, while
+    norms write the narrow format themselves.  Backward: the gradients of what the four products give.
+    """
+    formats = PRECISIONS[recipe.precision]
+    tokens = L.microbatch * recipe.sequence / L.context
+    each = (2 + 2 * formats.operand_bytes) * tokens / machine.stream if formats.narrow else 0.0 * tokens
+    heads = model.heads * model.value_head / L.tensor
+    kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
+    gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
+    return each * (heads + width), each * gradients
 
 
 def _experts(machine: Machine, model: Transformer, L: Layouts, m: Numbers, *, backward: bool) -> Numbers:

@@ -22,11 +22,11 @@ def gemm_time(
     sixteen: bool = False,
     moved: float = 2.0,
 ) -> Numbers:
-    """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel, 16-bit operands.
+    """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel.
 
         t = t0 + (t_c⁴ + t_m⁴)^¼
         t_c = 2 ⌈m⌉ ⌈n⌉ k / (P e) · (1 + k½ / k) · (1 + w (waves − 1))
-        t_m = (2 (mk + nk) + o mn) / (BW e_b)
+        t_m = (o (mk + nk) + r mn) / (BW e_b), operands of o bytes, the result of r
         waves = ⌈tiles / SM⌉ SM / tiles
 
     ⌈·⌉ rounds up to the tile.  P is the dense peak, SM the multiprocessors; t0, e, e_b, k½, w are fitted per family
@@ -36,7 +36,7 @@ def gemm_time(
     Parameters
     ----------
     moved
-        o, bytes moved for each number of the result: 2 where it is written once, 8 where fp32 gradients accumulate.
+        r, bytes moved for each number of the result: 2 where it is written once, 8 where fp32 gradients accumulate.
     sixteen
         Run at the 16-bit peak although the job's matrix products use a narrower format.
 
@@ -50,7 +50,8 @@ def gemm_time(
     waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
     rate = machine.gemm * (machine.peak16 if sixteen else machine.peak * machine.narrow)
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
-    memory = batch * (2 * (m * k + n * k) + moved * m * n) / machine.stream
+    operand = 2 if sixteen else machine.operand
+    memory = batch * (operand * (m * k + n * k) + moved * m * n) / machine.stream
     corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25
     return corner
 

@@ -64,7 +64,8 @@ class Evaluation:
     @property
     def total(self) -> Numbers:
         """Step times. [s]"""
-        return sum(self.parts.values(), np.zeros(len(self.layouts)))
+        total: Numbers = sum(self.parts.values(), np.zeros(len(self.layouts)))
+        return total
 
     @property
     def fits(self) -> NDArray[np.bool_]:
@@ -83,7 +84,7 @@ class Evaluation:
         """
         needed, least = self.memory.total, full.memory.total
         stage = np.ceil(layers / self.layouts.pipeline)
-        share = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1).max(axis=0)
+        share: Numbers = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1).max(axis=0)
         share = np.ceil(np.round(share * stage, 6)) / stage
 
         def between(ours: Numbers, theirs: Numbers) -> Numbers:

@@ -25,10 +25,11 @@ vpp                    the fastest divisor of a stage's layers; none before 2023
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
 recompute              full before 2023 and under Pax (recalled: its default saves nothing); else the fastest of none,
-                       selective and full that fits; "selective" outside Megatron and NeMo is a policy of the user's:
-                       the faster of selective and full that fits; torchtitan's repeats every other product (recalled)
-precision              bf16, or fp16 where there is none; 4-bit formats, and int8 where that has no peak: fp8 where
-                       there is one, else bf16
+                       selective and of full for as many layers as it takes to fit; "selective" outside Megatron and
+                       NeMo is a policy of the user's: the same of selective and full; torchtitan's repeats every other
+                       product (recalled)
+precision              bf16, or fp16 where there is none; a format the accelerator lacks: fp8 where there is one, else
+                       bf16
 seq_len                the context of the catalogue's model of that name, else 2048 before 2023 and 4096 since
 global_batch_seqs      4 million tokens, rounded up to whole microbatches of all replicas
 accelerators_per_node  the catalogue's node of that accelerator, else of its family
@@ -164,16 +165,20 @@ def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
     """
     said = text.casefold()
     wide = "bf16" if "bf16" in peaks else "fp16"
+    eight = "fp8" if "fp8" in peaks else wide
     if not said:
         return wide, "fp8" in peaks
-    if "int8" in said and "int8" in peaks:
-        return "int8", False
-    if re.search(r"fp4|int4", said) or "int8" in said:
-        return ("fp8" if "fp8" in peaks else wide), True
-    if re.search(r"fp8|e4m3", said):
-        return ("fp8", False) if "fp8" in peaks else (wide, True)
+    for pattern, peak, recipe, nearest in (
+        (r"fp4", "fp4", "nvfp4", eight),
+        (r"int8", "int8", "int8", eight),
+        (r"mx[ _-]?fp8", "fp8", "mxfp8", wide),
+        (r"fp8|e4m3", "fp8", "fp8", wide),
+        (r"int4", "", "", eight),
+    ):
+        if re.search(pattern, said):
+            return (recipe, False) if peak in peaks else (nearest, True)
     if re.search(r"\bbf16|\bbfloat16", said):
         return "bf16", False
     if re.search(r"fp16|float16|half|mixed", said):
         return "fp16", False
-    raise UnreadableError(f"precision: expected bf16, fp16, fp8 or a variant of them; got {text[:40]!r}")
+    raise UnreadableError(f"precision: expected bf16, fp16, fp8, nvfp4, int8 or a variant of them; got {text[:40]!r}")

@@ -24,6 +24,7 @@ class Precision:
 
     name: str
     matmul: str
+    operand_bytes: float = 2.0  # read for each element of an operand of a matrix product, with its share of a scale
     weight_bytes: float = 2.0  # held for each weight beside the optimizer's master copy
     moved_bytes: float = 2.0  # of a weight that is gathered from where it is sharded
     input_bytes: float = 2.0  # kept of each input of a matrix product for its weight gradient
@@ -31,8 +32,8 @@ class Precision:
 
     @property
     def narrow(self) -> bool:
-        """Whether inputs of matrix products are cast, and a 16-bit copy may stay for others that use it."""
-        return self.input_bytes < 2.0
+        """Whether operands of matrix products are cast."""
+        return self.operand_bytes < 2.0
 
 
 PRECISIONS = {
@@ -40,9 +41,15 @@ PRECISIONS = {
     for one in (
         Precision("bf16", "bf16"),
         Precision("fp16", "fp16"),
-        # one scale a tensor; weights held twice, as they are and transposed
-        Precision("fp8", "fp8", moved_bytes=1.0, input_bytes=1.0),
-        # quantised inside the product from 16 bit, as AQT does
-        Precision("int8", "int8"),
+        # one scale a tensor; weights held in 8 bit as they are and transposed
+        Precision("fp8", "fp8", operand_bytes=1.0, moved_bytes=1.0, input_bytes=1.0),
+        # one 8-bit scale for 32 elements along the summed dimension, hence two quantised forms
+        Precision(
+            "mxfp8", "fp8", operand_bytes=33 / 32, weight_bytes=33 / 16, moved_bytes=33 / 32, input_bytes=33 / 32
+        ),
+        # one 8-bit scale for 16 elements; weights stay in 16 bit beside two quantised forms
+        Precision("nvfp4", "fp4", operand_bytes=9 / 16, weight_bytes=2 + 9 / 8, input_bytes=9 / 16),
+        # quantised where they are used; weights and saved inputs stay in 16 bit (AQT)
+        Precision("int8", "int8", operand_bytes=1.0),
     )
 }

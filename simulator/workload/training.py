@@ -83,7 +83,10 @@ class TrainingJob(BaseModel):
     tokens: Tokens = Field(description="tokens to train on")
     batch: BatchSize = Field(description="global batch, in tokens or sequences")
     sequence: int | None = Field(default=None, ge=1, le=100_000_000, description="tokens; default: the model's context")
-    precision: Literal["bf16", "fp16", "fp8"] = Field(default="bf16", description="number format of matrix products")
+    precision: Literal["bf16", "fp16", "fp8", "mxfp8", "nvfp4", "int8"] = Field(
+        default="bf16",
+        description="number format of the layers' matrix products; attention, routing and logits: 16 bit",
+    )
     layout: Literal["fastest"] | LayoutRequest = Field(
         default="fastest", description="fastest that fits, or the degrees that are fixed"
     )

@@ -90,8 +90,10 @@ def test_recomputation_in_words_is_a_kind(text, what):
 def test_a_format_that_is_not_modelled_becomes_the_nearest_and_says_so():
     both, wide = frozenset({"bf16", "fp8"}), frozenset({"bf16"})
     assert precision("nvfp4", both) == ("fp8", True)
+    assert precision("nvfp4", both | {"fp4"}) == ("nvfp4", False)
+    assert precision("int8 (AQT)", wide | {"int8"}) == ("int8", False)
     assert precision("int8 (AQT)", wide) == ("bf16", True)
-    assert precision("mxfp8", both) == ("fp8", False)
+    assert precision("mxfp8", both) == ("mxfp8", False)
     assert precision("mixed (fp16 or cbfloat16)", both) == ("fp16", False)
     assert precision("", wide) == ("bf16", False)
     with pytest.raises(UnreadableError):
