@@ -171,7 +171,7 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
 
     Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
     (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
-    recomputed; with ZeRO 3 what is gathered.
+    recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
     """
     shared, embedding, routed = _parameters(model, L)
     copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
@@ -192,7 +192,10 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     again = np.where(L.recompute == 2, whole, 0.0)
     most = np.maximum(again, logits)
     layers = _kinds(full, full, np.where(L.two_way, full, last))
-    activations = each * layers * held + _kinds(np.where(L.two_way, most, again), again, most)
+    # in the host's memory but for the layer that arrives and the one that leaves; the optimizer's state likewise
+    kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
+    optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
+    activations = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
     groups = sum(np.where(degree > 1, 1.0, 0.0) for degree in (L.tensor, L.pipeline, L.context, L.data, L.expert))
     return Footprint(
         weights=weights,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, footprint, local_parameters
+from simulator.step.memory import Footprint, activation_bytes, footprint, local_parameters
 from simulator.step.operators import Pass, ends, layer
 from simulator.step.pipeline import bubble, microbatches, stages, transfers
 from simulator.step.roofline import Numbers, stream_time
@@ -140,6 +140,31 @@ def _two_way(forward: Pass, backward: Pass, redone: Pass, L: Layouts) -> tuple[P
     return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share), redone
 
 
+def _offloaded(
+    machine: Machine,
+    model: Transformer,
+    recipe: Recipe,
+    L: Layouts,
+    *,
+    windows: tuple[Numbers, Numbers],
+    state: Numbers,
+) -> Numbers:
+    """Time that what stays in the host's memory is waited for. [s]
+
+    The optimizer's state streams in and out once a step, on a link that carries both directions at once, and nothing
+    hides it.  The activations of a layer leave behind its forward pass and return behind its backward pass; ``windows``
+    are these two, and only what is longer shows.
+    """
+    total = np.zeros_like(L.tensor)
+    if recipe.optimizer_outside:
+        total = total + PRECISIONS[recipe.precision].optimizer_bytes * state / machine.host
+    if recipe.activations_outside:
+        moved = activation_bytes(model, recipe, L, L.recompute) / machine.host
+        waits = sum(np.maximum(moved - window, 0) for window in windows)
+        total = total + microbatches(recipe.batch, L) * model.layers / L.pipeline * waits
+    return total
+
+
 def _held_up(recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
@@ -190,7 +215,8 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     shared, routed = local_parameters(model, L)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / L.expert, 1), 1)
-    updated = 30 * (shared / replicas + routed / expert_replicas)  # read w, m, v, g in fp32; write w, m, v and 16-bit w
+    state = shared / replicas + routed / expert_replicas
+    updated = 30 * state  # read w, m, v, g in fp32; write w, m, v and 16-bit w
     parts = {
         "model arithmetic at peak": ideal,
         "masked attention skipped": masked,
@@ -206,6 +232,9 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
         "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
+        "offload": _offloaded(
+            machine, model, recipe, L, windows=(forward.total, backward.total + redone.total), state=state
+        ),
     }
     return Evaluation(
         layouts=L,

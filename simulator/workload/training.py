@@ -97,6 +97,9 @@ class TrainingJob(BaseModel):
         default=False, description="replay recorded kernels, so that the host never holds them up"
     )
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
+    offload: Literal["none", "optimizer", "activations", "both"] = Field(
+        default="none", description="what stays in the host's memory and crosses its link in every step"
+    )
     gradients: Literal["fp32", "16 bit"] = Field(
         default="fp32", description="number format in which gradients are summed over microbatches and replicas"
     )
@@ -166,6 +169,7 @@ class TrainingJob(BaseModel):
             cuda_graphs=self.cuda_graphs,
             dropout=self.dropout,
             sharding=self.sharding,
+            offload=self.offload,
             gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
         )
 
@@ -182,7 +186,18 @@ class Recipe:
     cuda_graphs: bool = False
     dropout: bool = False
     sharding: str = "layer"
+    offload: str = "none"
     gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
+
+    @property
+    def optimizer_outside(self) -> bool:
+        """Whether the optimizer's state stays in the host's memory."""
+        return self.offload in ("optimizer", "both")
+
+    @property
+    def activations_outside(self) -> bool:
+        """Whether activations wait for the backward pass in the host's memory."""
+        return self.offload in ("activations", "both")
 
     @property
     def tokens(self) -> int:
