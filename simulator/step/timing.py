@@ -86,7 +86,14 @@ class Evaluation:
 
 
 def _data_parallel(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, *, window: Numbers, count: Numbers
+    machine: Machine,
+    model: Transformer,
+    recipe: Recipe,
+    L: Layouts,
+    *,
+    held: tuple[Numbers, Numbers],
+    window: Numbers,
+    count: Numbers,
 ) -> Numbers:
     """Exposed time of gradients and weights between replicas.
 
@@ -102,16 +109,16 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    shared, routed = local_parameters(model, L)
     layers = np.ceil(model.layers / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
-    total = np.zeros_like(shared)
+    total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    for held, ranks, stride in ((shared, inside, L.tensor), (routed, L.tensor * inside / L.expert, L.expert)):
+    spread = (inside, L.tensor), (L.tensor * inside / L.expert, L.expert)
+    for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
         who = group(machine, np.maximum(ranks, 1), stride)
-        gradients, weights = recipe.gradient_bytes * held, formats.moved_bytes * held
+        gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
         by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
@@ -230,7 +237,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "stage imbalance": count * (slowest - average),
         "pipeline bubble": bubble(slowest, full * (backward + redone).total, weights, count, L),
         "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
-        "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
+        "data parallel": _data_parallel(machine, model, recipe, L, held=(shared, routed), window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
             machine, model, recipe, L, windows=(forward.total, backward.total + redone.total), state=state
