@@ -27,6 +27,7 @@ class Machine:
     memory: float
     edge_memory: float  # weights behind the edge of a wafer or tile [B]
     edge_bandwidth: float
+    host: float  # link to the host's memory, one direction; 0 where none is known
     scaleup: float
     domain: int  # accelerators that share scale-up links
     scaleout: float
@@ -82,6 +83,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         memory=accelerator.memory,
         edge_memory=accelerator.edge_memory or 0.0,
         edge_bandwidth=accelerator.edge_bandwidth or 0.0,
+        host=accelerator.host_bandwidth or 0.0,
         scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,
         domain=node.scaleup_domain or accelerator.scaleup_domain,
         scaleout=node.scaleout_bandwidth * min(fabric.efficiency, family.network),

@@ -84,8 +84,10 @@ class Footprint:
         return Memory(**held, capacity=self.capacity)
 
 
-def _kinds(first: Numbers, middle: Numbers, last: Numbers) -> Numbers:
-    return np.stack(np.broadcast_arrays(first, middle, last))
+def _kinds(first: Numbers | float, middle: Numbers | float, last: Numbers) -> Numbers:
+    rows = np.empty((3, *last.shape))
+    rows[0], rows[1], rows[2] = first, middle, last
+    return rows
 
 
 def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbers]:
@@ -98,9 +100,11 @@ def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbe
     share = _kinds(full, full, last) / model.layers
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
-    embedding = _kinds(np.full_like(whole, table), np.zeros_like(whole), whole) / L.tensor
+    embedding = _kinds(table, 0.0, whole) / L.tensor
     shared, routed = model.shared_parameters * share / L.tensor, model.routed_parameters * share / L.expert
-    mirrored = np.where(L.two_way, 1.0, 0.0)
+    mirrored = L.two_way.astype(float)
+    if not mirrored.any():
+        return shared, embedding, routed
     return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
 
 
@@ -171,7 +175,7 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
 
     Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
     (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
-    recomputed; with ZeRO 3 what is gathered.
+    recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
     """
     shared, embedding, routed = _parameters(model, L)
     copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
@@ -184,16 +188,19 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
     gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
     each = activation_bytes(model, recipe, L, L.recompute)
-    whole = activation_bytes(model, recipe, L, np.zeros_like(L.recompute))
-    count = microbatches(recipe.batch, L)
-    held = _kinds(*(in_flight(np.minimum(i, L.pipeline - 1), count, L) for i in (0, 1, L.pipeline - 1)))
+    stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
+    held = in_flight(stage, microbatches(recipe.batch, L), L)
     logits = _LOGIT * L.microbatch * recipe.sequence / L.context * model.vocabulary / L.tensor
     # backward has let go of the logits when it comes to the first layer to recompute
-    again = np.where(L.recompute == 2, whole, 0.0)
+    full_again = L.recompute == 2
+    again = activation_bytes(model, recipe, L, np.zeros_like(each)) * full_again if full_again.any() else 0.0 * each
     most = np.maximum(again, logits)
     layers = _kinds(full, full, np.where(L.two_way, full, last))
-    activations = each * layers * held + _kinds(np.where(L.two_way, most, again), again, most)
-    groups = sum(np.where(degree > 1, 1.0, 0.0) for degree in (L.tensor, L.pipeline, L.context, L.data, L.expert))
+    # in the host's memory but for the layer that arrives and the one that leaves; the optimizer's state likewise
+    kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
+    optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
+    activations = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
+    groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
     return Footprint(
         weights=weights,
         gradients=gradients,

@@ -52,7 +52,8 @@ def gemm_time(
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
     operand = 2 if sixteen else machine.operand
     memory = batch * (operand * (m * k + n * k) + moved * m * n) / machine.stream
-    corner: Numbers = machine.launch + (compute**4 + memory**4) ** 0.25
+    # a fourth root as two square roots is several times faster than a power
+    corner: Numbers = machine.launch + np.sqrt(np.sqrt((compute * compute) ** 2 + (memory * memory) ** 2))
     return corner
 
 

@@ -201,7 +201,7 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
     PlanError
         One line for each degree that is wrong.
     """
-    r, wrong = request, []
+    r, wrong = request, _misfits(machine, recipe, request)
     if machine.execution != "gpu":
         names = ("pipeline", "interleave", "context", "expert") + (("tensor",) if machine.execution == "wafer" else ())
         wrong += [
@@ -212,7 +212,6 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
         if r.zero is not None and r.zero > 1:
             wrong.append(f"zero: weights and gradients live outside already; expected 1 or less; got {r.zero}")
     if machine.execution == "gpu":
-        wrong += _misfits(r)
         if r.tensor and model.heads % r.tensor:
             near = [t for t in _divisors(model.heads) if t <= r.tensor][-1]
             wrong.append(f"tensor: expected a divisor of {model.heads} heads; got {r.tensor}; {near} works")
@@ -240,9 +239,11 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
         raise PlanError("\n".join(f"layout of {model.name} on {machine.name}: {line}" for line in wrong))
 
 
-def _misfits(r: LayoutRequest) -> list[str]:
-    """Degrees that a schedule or a group of shards cannot have."""
+def _misfits(machine: Machine, recipe: Recipe, r: LayoutRequest) -> list[str]:
+    """What a machine without a known host, a schedule or a group of shards cannot have."""
     wrong = []
+    if recipe.offload != "none" and not machine.host:
+        wrong.append(f"offload: expected none, for the catalogue has no link to a host's memory; got {recipe.offload}")
     if r.schedule in ("zero-bubble", "dualpipe") and (r.interleave or 1) > 1:
         wrong.append(f"interleave: {r.schedule} has one chunk a stage; expected 1; got {r.interleave}")
     if r.schedule == "dualpipe" and (r.pipeline or 2) % 2:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, footprint, local_parameters
+from simulator.step.memory import Footprint, activation_bytes, footprint, local_parameters
 from simulator.step.operators import Pass, ends, layer
 from simulator.step.pipeline import bubble, microbatches, stages, transfers
 from simulator.step.roofline import Numbers, stream_time
@@ -102,7 +102,14 @@ class Evaluation:
 
 
 def _data_parallel(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, *, window: Numbers, count: Numbers
+    machine: Machine,
+    model: Transformer,
+    recipe: Recipe,
+    L: Layouts,
+    *,
+    held: tuple[Numbers, Numbers],
+    window: Numbers,
+    count: Numbers,
 ) -> Numbers:
     """Exposed time of gradients and weights between replicas.
 
@@ -120,16 +127,16 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    shared, routed = local_parameters(model, L)
     layers = np.ceil(model.layers / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
-    total = np.zeros_like(shared)
+    total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    for held, ranks, stride in ((shared, inside, L.tensor), (routed, L.tensor * inside / L.expert, L.expert)):
+    spread = (inside, L.tensor), (L.tensor * inside / L.expert, L.expert)
+    for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
         who = group(machine, np.maximum(ranks, 1), stride)
-        gradients, weights = recipe.gradient_bytes * held, formats.moved_bytes * held
+        gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
         by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
@@ -160,6 +167,31 @@ def _two_way(forward: Pass, backward: Pass, redone: Pass, L: Layouts) -> tuple[P
     left = np.maximum(exchanged - computed, 0) / np.where(exchanged > 0, exchanged, 1)
     share = np.where(L.two_way, left, 1.0)
     return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share), redone
+
+
+def _offloaded(
+    machine: Machine,
+    model: Transformer,
+    recipe: Recipe,
+    L: Layouts,
+    *,
+    windows: tuple[Numbers, Numbers],
+    state: Numbers,
+) -> Numbers:
+    """Time that what stays in the host's memory is waited for. [s]
+
+    The optimizer's state streams in and out once a step, on a link that carries both directions at once, and nothing
+    hides it.  The activations of a layer leave behind its forward pass and return behind its backward pass; ``windows``
+    are these two, and only what is longer shows.
+    """
+    total = np.zeros_like(L.tensor)
+    if recipe.optimizer_outside:
+        total = total + PRECISIONS[recipe.precision].optimizer_bytes * state / machine.host
+    if recipe.activations_outside:
+        moved = activation_bytes(model, recipe, L, L.recompute) / machine.host
+        waits = sum(np.maximum(moved - window, 0) for window in windows)
+        total = total + microbatches(recipe.batch, L) * model.layers / L.pipeline * waits
+    return total
 
 
 def _held_up(recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
@@ -212,7 +244,8 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     shared, routed = local_parameters(model, L)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / L.expert, 1), 1)
-    updated = 30 * (shared / replicas + routed / expert_replicas)  # read w, m, v, g in fp32; write w, m, v and 16-bit w
+    state = shared / replicas + routed / expert_replicas
+    updated = 30 * state  # read w, m, v, g in fp32; write w, m, v and 16-bit w
     parts = {
         "model arithmetic at peak": ideal,
         "masked attention skipped": masked,
@@ -226,8 +259,11 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "stage imbalance": count * (slowest - average),
         "pipeline bubble": bubble(slowest, full * (backward + redone).total, weights, count, L),
         "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
-        "data parallel": _data_parallel(machine, model, recipe, L, window=average, count=count),
+        "data parallel": _data_parallel(machine, model, recipe, L, held=(shared, routed), window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
+        "offload": _offloaded(
+            machine, model, recipe, L, windows=(forward.total, backward.total + redone.total), state=state
+        ),
     }
     return Evaluation(
         layouts=L,

@@ -98,6 +98,9 @@ class TrainingJob(BaseModel):
         default=False, description="replay recorded kernels, so that the host never holds them up"
     )
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
+    offload: Literal["none", "optimizer", "activations", "both"] = Field(
+        default="none", description="what stays in the host's memory and crosses its link in every step"
+    )
     gradients: Literal["fp32", "16 bit"] = Field(
         default="fp32", description="number format in which gradients are summed over microbatches and replicas"
     )
@@ -169,6 +172,7 @@ class TrainingJob(BaseModel):
             dropout=self.dropout,
             sharding=self.sharding,
             software=Software.load(self.software),
+            offload=self.offload,
             gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
         )
 
@@ -186,8 +190,19 @@ class Recipe:
     dropout: bool = False
     sharding: str = "layer"
     software: Software = field(default_factory=lambda: Software.load("megatron"), hash=False)
+    offload: str = "none"
     gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
     repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
+
+    @property
+    def optimizer_outside(self) -> bool:
+        """Whether the optimizer's state stays in the host's memory."""
+        return self.offload in ("optimizer", "both")
+
+    @property
+    def activations_outside(self) -> bool:
+        """Whether activations wait for the backward pass in the host's memory."""
+        return self.offload in ("activations", "both")
 
     @property
     def tokens(self) -> int:
