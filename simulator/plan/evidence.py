@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from simulator import catalogue
 from simulator.plan.parts import Parts
@@ -17,7 +18,15 @@ __all__ = ["Confidence", "Thin", "confidence", "thin"]
 
 _OFF = 0.1  # how much worse a parameter is taken to be
 _NOTICED = 0.002  # what changes the step by less is not told
-_COSTS = ("half_depth", "hop_latency", "latency", "launch", "wave")  # of these more is worse
+_COSTS = (
+    "half_depth",
+    "half_keys",
+    "hop_latency",
+    "latency",
+    "launch",
+    "narrow_heads",
+    "wave",
+)  # of these more is worse
 
 EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
     "gemm": ("gemm",),
@@ -28,11 +37,18 @@ EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
     "launch": ("launch",),
     "sustained": ("gemm", "attention"),
     "attention": ("attention",),
+    "portable": ("portable",),
+    "half_keys": ("half_keys",),
+    "narrow_heads": ("narrow_heads",),
+    "hidden": ("hidden",),
     "network": ("scaleout",),
     "scaleup": ("scaleup",),
     "narrow_formats": ("narrow",),
 }
 """Parameters of a family, and the numbers of a :class:`simulator.step.Machine` that they scale."""
+
+SOFTWARE = ("attention", "elementwise", "logits", "exposed", "contention", "host", "kernels")
+"""Parameters of a framework; of all but the first more is worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +76,37 @@ def thin(
     """Parameters of this prediction with thin evidence, those first that move the step most."""
     recipe = job.recipe(model.context)
     now = step_with(machine, model, recipe, layout).total
-    slower: dict[tuple[str, ...], float] = {}
-    found: dict[str, Thin] = {}
-    for shelf, name, path, numbers in _rests_on(parts, job, pools):
+    effects: dict[tuple[str, ...], float] = {}
+    found: dict[tuple[str, str, str], Thin] = {}
+
+    def weigh(shelf: str, name: str, path: str, step: Callable[[], float], same: tuple[str, ...]) -> None:
         written = catalogue.entry(shelf, name)
+        values = dict(catalogue.leaves(written))
+        if path not in values:  # a default that the entry leaves alone
+            return
         keys, estimate = catalogue.references(written, path)
         why = estimate or (f"one source: {keys[0]}" if len(keys) == 1 and shelf == "efficiencies" else "")
-        if not why:
-            continue
-        if numbers not in slower:
-            slower[numbers] = _worse(machine, model, recipe, layout, numbers) / now - 1
-        value = str(dict(catalogue.leaves(written)).get(path, ""))
-        if slower[numbers] >= _NOTICED:
-            found[f"{shelf}.{name}.{path}"] = Thin(f"{name} {path}", value, " ".join(why.split()), slower[numbers])
+        if why:
+            slower = effects[same] = effects[same] if same in effects else step() / now - 1
+            if slower >= _NOTICED:
+                found[shelf, name, path] = Thin(f"{name} {path}", str(values[path]), " ".join(why.split()), slower)
+
+    for shelf, name, path, numbers in _rests_on(parts, job, pools):
+        weigh(shelf, name, path, partial(_worse, machine, model, recipe, layout, numbers), numbers)
+    for path in SOFTWARE if machine.execution == "gpu" else ():
+        weigh("software", job.software, path, partial(_clumsier, machine, model, recipe, layout, path), ("", path))
     return tuple(sorted(found.values(), key=lambda one: (-one.slower, one.parameter)))
 
 
 def _worse(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout, numbers: Iterable[str]) -> float:
     changed = {name: getattr(machine, name) * (1 + _OFF if name in _COSTS else 1 - _OFF) for name in numbers}
     return step_with(machine, model, recipe, layout, **changed).total
+
+
+def _clumsier(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout, path: str) -> float:
+    worse = getattr(recipe.software, path) * (1 - _OFF if path == "attention" else 1 + _OFF)
+    software = recipe.software.model_copy(update={path: worse})
+    return step_with(machine, model, replace(recipe, software=software), layout).total
 
 
 def _rests_on(parts: Parts, job: TrainingJob, pools: Iterable[int]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:

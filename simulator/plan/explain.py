@@ -10,7 +10,7 @@ from simulator.plan.ladder import machine_of, request_of
 from simulator.plan.model import Plan
 from simulator.plan.parts import Parts, parts
 from simulator.scenario import Scenario
-from simulator.step import Answer, Machine
+from simulator.step import Answer, Layouts, Machine, Memory, evaluate
 from simulator.step.alternatives import Choice, choice
 from simulator.step.search import candidates, those_that_fit
 from simulator.step.sensitivity import Sensitivity, Traffic, communication, sensitivities
@@ -24,6 +24,7 @@ class Explained:
 
     machine: Machine
     layers: int
+    stages: dict[str, Memory]  # what one accelerator of each kind of stage holds
     choice: Choice
     traffic: tuple[Traffic, ...]
     sensitivities: tuple[Sensitivity, ...]
@@ -50,6 +51,7 @@ def _explained(known: Parts, plan: Plan, index: int) -> Explained:
     return Explained(
         machine=machine,
         layers=model.layers,
+        stages=evaluate(machine, model, recipe, Layouts.of([rung.layout])).memory.stages(0, rung.layout.pipeline),
         choice=choice(machine, model, recipe, accelerators, request, chosen, fitting),
         traffic=communication(machine, model, recipe, chosen),
         sensitivities=sensitivities(machine, model, recipe, accelerators, request, chosen, fitting),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from math import inf, isinf
@@ -25,6 +25,7 @@ from simulator.units import HOUR
 __all__ = ["as_dict", "planned"]
 
 _BAR, _FULL = 28, 10  # characters of a whole step, of a full memory
+_STAGES = {"first": "first stage", "middle": "between", "last": "last stage", "all": "each accelerator"}
 _SHORT = {"gradients": "grads", "optimizer": "optim.", "activations": "activ."}
 MEGA, GIGA = 1e6, 1e9
 
@@ -50,19 +51,21 @@ def _waterfall(rung: Rung, ascii_only: bool) -> RenderableType:
     return made
 
 
-def _memory(stages: Sequence[tuple[str, Memory]], ascii_only: bool) -> RenderableType:
+def _memory(stages: Mapping[str, Memory], ascii_only: bool) -> RenderableType:
     """What the accelerators of each stage hold, component by component, and a bar of how full they are."""
-    capacity = stages[0][1].capacity
+    capacity = next(iter(stages.values())).capacity
     parts = [field.name for field in fields(Memory) if field.name != "capacity"]
-    shown = [name for name in parts if any(getattr(memory, name) for _, memory in stages)]
+    shown = [name for name in parts if any(getattr(memory, name) for memory in stages.values())]
     titles = [_SHORT.get(name, name) for name in shown]
     right = range(1, len(shown) + 3)
     made = table("memory, GB", *titles, "needed", "left", f"of {capacity / GIGA:.3g}", right=right)
-    for label, memory in stages:
+    for label, memory in stages.items():
         sizes = [*(getattr(memory, name) for name in shown), memory.total, memory.margin]
         filled = min(round(_FULL * memory.total / capacity), _FULL)
         bar = ("#" if ascii_only else "█") * filled + ("." if ascii_only else "░") * (_FULL - filled)
-        made.add_row(label, *(_gigabytes(size) for size in sizes), bar)
+        made.add_row(
+            f"{label} {'stages' if label in ('all', 'middle') else 'stage'}", *(_gigabytes(size) for size in sizes), bar
+        )
     return made
 
 
@@ -101,7 +104,7 @@ def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]
     return [
         facts, "", _waterfall(rung, ascii_only), "",
         *(Text(plain(line) if ascii_only else line, no_wrap=True) for line in picture), "",
-        _memory([("fullest", rung.memory)], ascii_only), "", *explained(rung, why),
+        _memory(why.stages, ascii_only), "", *explained(rung, why),
     ]  # fmt: skip
 
 

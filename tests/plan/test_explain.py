@@ -7,9 +7,10 @@ import pytest
 from simulator import scenario as scenarios
 from simulator.hardware import Efficiency
 from simulator.plan import explain, plan
-from simulator.plan.evidence import EFFICIENCIES
+from simulator.plan.evidence import EFFICIENCIES, SOFTWARE
 from simulator.scenario import vary
 from simulator.step import Machine
+from simulator.workload.software import Software
 
 
 def reasons(name, **changes):
@@ -23,9 +24,10 @@ def tesla():
 
 
 def test_every_fitted_parameter_is_weighed_but_the_tile():
-    """A tile is a whole number that shapes divide; a tenth less of it means nothing."""
-    provenance = {"name", "source", "sources", "estimates", "status", "notes", "aliases", "tile"}
+    """A tile is a whole number that shapes divide, and a reference a name; a tenth less of them means nothing."""
+    provenance = {"name", "source", "sources", "estimates", "status", "notes", "aliases", "tile", "reference"}
     assert set(Efficiency.model_fields) - provenance == set(EFFICIENCIES)
+    assert set(Software.model_fields) - provenance - {"native"} == set(SOFTWARE)
     machine = {field.name for field in fields(Machine)}
     assert all(machine.issuperset(numbers) for numbers in EFFICIENCIES.values())
 
