@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ from simulator.errors import SimulatorError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from simulator.plan import Frontier
     from simulator.run import RunResult
 
 __all__ = ["app", "main"]
@@ -227,19 +228,56 @@ class _Progress:
 
 
 @app.command()
-def plan(asked: Asked, changes: Changes = None, as_json: AsJson = False) -> None:
-    """Show what is known before anything breaks: step time, memory, layout, the failure-free answer."""
-    from simulator.plan import outlook
+def plan(
+    asked: Asked,
+    *,
+    changes: Changes = None,
+    as_json: AsJson = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Instead: step time against memory left, and against accelerators.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --pareto: folder for the figure, pareto.png.", show_default=False),
+    ] = None,
+) -> None:
+    """Show what is known before anything breaks: step time, layout and why, memory, the failure-free answer."""
+    from simulator.plan import explain, frontiers, outlook
     from simulator.plan import plan as make_plan
     from simulator.report.planned import as_dict, planned
     from simulator.scenario import read
 
-    made = make_plan(read(asked, changes=changes or ()))
-    best, expected = outlook(made, failures=False), outlook(made)
+    if out is not None and not pareto:
+        raise SimulatorError("--out: expected together with --pareto, whose figure it is for")
+    scenario = read(asked, changes=changes or ())
+    made = make_plan(scenario)
+    if pareto:
+        _show_frontiers(frontiers(scenario, made), as_json=as_json, out=out)
+        return
+    reasons, best, expected = explain(scenario, made), outlook(made, failures=False), outlook(made)
     if as_json:
-        _print_json(as_dict(made, best=best, expected=expected))
+        _print_json(as_dict(made, reasons, best=best, expected=expected))
     else:
-        _print(planned(made, best=best, expected=expected, ascii_only=_console().options.ascii_only))
+        _print(planned(made, reasons, best=best, expected=expected, ascii_only=_console().options.ascii_only))
+
+
+def _show_frontiers(found: Sequence[Frontier], *, as_json: bool, out: Path | None) -> None:
+    from functools import partial
+
+    from simulator.report import traded
+    from simulator.report.folder import check_writable, write
+
+    if out is not None:
+        from simulator.report import figures
+
+        check_writable(out)
+        write(out / "pareto.png", partial(figures.save, figures.pareto(found)))
+    if as_json:
+        _print_json(traded.as_dict(found))
+    else:
+        _print(traded.traded(found))
+        if out is not None:
+            typer.echo(f"\nfiles: {out / 'pareto.png'}")
 
 
 @app.command()

@@ -70,6 +70,7 @@ _WRITTEN = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
 _POWER = r"[A-Za-zµ%]\w*(?:\*\*-?\d(?:\.\d)?)?"
 _PRODUCT = re.compile(rf"{_POWER}(?:\s*[*/ ]\s*{_POWER})*")
 _LONGEST_UNIT = 60
+_LEAST, _MOST = 1e-30, 1e30  # in base units: nothing real is beyond, and products of a few still are numbers
 
 
 @cache
@@ -143,6 +144,10 @@ class Unit:
         if not math.isfinite(value) or (self.positive and (value < 0 or (value == 0 and not self.zero))):
             bound = "zero or more" if self.zero else "more than zero"
             raise ValueError(f"{expected}, finite and {bound}; got {written!r}")
+        if value and not _LEAST <= abs(value) <= _MOST:
+            raise ValueError(
+                f"{expected}, between {_LEAST:g} and {_MOST:g} {self.base}".rstrip() + f"; got {written!r}"
+            )
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:

@@ -1,8 +1,10 @@
 """From a scenario to everything that is known before the clock starts."""
 
 from simulator.plan.build import plan
+from simulator.plan.explain import Explained, explain
 from simulator.plan.levers import Lever, levers
 from simulator.plan.model import Plan
 from simulator.plan.outlook import Outlook, outlook
+from simulator.plan.pareto import Frontier, frontiers
 
-__all__ = ["Lever", "Outlook", "Plan", "levers", "outlook", "plan"]
+__all__ = ["Explained", "Frontier", "Lever", "Outlook", "Plan", "explain", "frontiers", "levers", "outlook", "plan"]

@@ -6,24 +6,19 @@ from collections.abc import Sequence
 
 from simulator.plan.ladder import Nodes, ladder, recipe_of, sizes
 from simulator.plan.model import Cause, Delivery, JobPlan, Plan, PoolPlan, Repair
-from simulator.plan.parts import Change, Parts, parts, seconds_from
+from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
 from simulator.plan.tariff import tariff
 from simulator.scenario import Scenario, digest
-from simulator.step import Machine
 
 __all__ = ["plan"]
-
-
-def _as_it_is(machine: Machine) -> Machine:
-    return machine
 
 
 def plan(
     scenario: Scenario,
     *,
     degraded: bool = True,
-    change: Change = _as_it_is,
+    change: Change = as_it_is,
     sizes_of: Sequence[Sequence[Nodes]] | None = None,
 ) -> Plan:
     """Everything that is known before the clock starts.

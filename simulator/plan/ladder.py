@@ -19,7 +19,7 @@ from simulator.units import DAY, show
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["ladder", "sizes"]
+__all__ = ["ladder", "machine_of", "request_of", "sizes"]
 
 Nodes = tuple[int, ...]
 _HOPELESS = 1e-6  # goodput below which no horizon is long enough to matter
@@ -183,17 +183,22 @@ def _dispensable(rung: Rung, better: Rung) -> bool:
     return smaller and better.tokens_per_second >= rung.tokens_per_second
 
 
-def _machines(parts: Parts, job: TrainingJob, nodes: Nodes) -> tuple[Machine, int]:
+def machine_of(parts: Parts, job: TrainingJob, nodes: Nodes) -> tuple[Machine, int]:
+    """What a job meets on ``nodes`` of each pool, and how many accelerators these hold."""
     used = [i for i, n in enumerate(nodes) if n]
     counts = [nodes[i] * parts.nodes[i].accelerators for i in used]
     return slowest([parts.machine(i, job) for i in used], counts), sum(counts)
 
 
 def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> Answer:
-    machine, accelerators = _machines(parts, job, nodes)
-    request = LayoutRequest() if job.layout == "fastest" else job.layout
+    machine, accelerators = machine_of(parts, job, nodes)
     limit = min(accelerators, job.accelerators) if job.accelerators else accelerators
-    return _searched(machine, model.name, job.recipe(model.context), limit, request)
+    return _searched(machine, model.name, job.recipe(model.context), limit, request_of(job))
+
+
+def request_of(job: TrainingJob) -> LayoutRequest:
+    """The degrees a job fixes; none with ``layout: fastest``."""
+    return LayoutRequest() if job.layout == "fastest" else job.layout
 
 
 @lru_cache(maxsize=4096)
@@ -203,9 +208,8 @@ def _searched(machine: Machine, model: str, recipe: Recipe, accelerators: int, r
 
 
 def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answer: Answer) -> Answer | None:
-    machine, accelerators = _machines(parts, job, nodes)
-    request = LayoutRequest() if job.layout == "fastest" else job.layout
-    return fastest_of(machine, model, job.recipe(model.context), accelerators, request, like=answer.layout)
+    machine, accelerators = machine_of(parts, job, nodes)
+    return fastest_of(machine, model, job.recipe(model.context), accelerators, request_of(job), like=answer.layout)
 
 
 def _rung(
@@ -263,7 +267,7 @@ def _rung(
 
 
 def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> float | None:
-    machine, _ = _machines(parts, job, nodes)
+    machine, _ = machine_of(parts, job, nodes)
     return None if machine.execution == "gpu" else hiding_batch(machine, model, job.recipe(model.context))
 
 

@@ -16,7 +16,7 @@ from simulator.step import Machine, machine
 from simulator.units import DAY
 from simulator.workload import TrainingJob, Transformer
 
-__all__ = ["Change", "Parts", "parts", "seconds_from"]
+__all__ = ["Change", "Parts", "as_it_is", "parts", "seconds_from"]
 
 Change = Callable[[Machine], Machine]
 _RENTED = ("node-power-share", "idle-power-share")
@@ -59,7 +59,12 @@ class Parts:
         return tuple(sorted(catalogue.canonical("sources", key) for key in keys))
 
 
-def parts(scenario: Scenario, change: Change) -> Parts:
+def as_it_is(machine: Machine) -> Machine:
+    """No change."""
+    return machine
+
+
+def parts(scenario: Scenario, change: Change = as_it_is) -> Parts:
     """Load what the scenario names."""
     nodes = tuple(Node.load(pool.node) for pool in scenario.cluster.pools)
     return Parts(

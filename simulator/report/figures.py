@@ -23,7 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["averaged", "compare", "cost", "curves", "dashboard", "nodes", "power", "save", "trained", "validation"]
+    from simulator.plan import Frontier
+
+__all__ = [
+    "averaged",
+    "compare",
+    "cost",
+    "curves",
+    "dashboard",
+    "nodes",
+    "pareto",
+    "power",
+    "save",
+    "trained",
+    "validation",
+]
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -372,6 +386,44 @@ def validation(frame: pd.DataFrame) -> Figure:
         axes.set_axisbelow(True)
         axes.legend(loc="upper left")
     return figure
+
+
+def pareto(frontiers: Sequence[Frontier]) -> Figure:
+    """Step time against memory left and against accelerators, one row of panels a job; the frontiers as lines."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 4.2 * len(frontiers)), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        grid: Any = figure.subplots(len(frontiers), 2, squeeze=False)
+        for (memory, size), one in zip(grid, frontiers, strict=True):
+            _against_memory(memory, one)
+            _against_size(size, one)
+    return figure
+
+
+def _against_memory(axes: Any, one: Frontier) -> None:
+    left, steps = one.fitting.memory.margin / 1e9, one.fitting.total
+    shown = steps <= 4 * steps.min()  # beyond it nobody would go, and the frontier would be flat
+    axes.scatter(left[shown], steps[shown], s=8, color="#999999", alpha=0.4, linewidths=0, label="layouts that fit")
+    roomy = one.roomy[shown[one.roomy]]
+    axes.step(left[roomy], steps[roomy], where="pre", color=BLUE, marker="o", markersize=4, label="none beats these")
+    axes.set(xlabel="memory left [GB]", ylabel="step time [s]", xlim=(0, None), ylim=(0, 5 * steps.min()))
+    axes.set_title(f"{one.job}: memory left, {one.accelerators:,} accelerators", parse_math=False)
+    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.legend(loc="upper left")
+
+
+def _against_size(axes: Any, one: Frontier) -> None:
+    sizes = np.array([answer.layout.accelerators for answer in one.sizes], dtype=float)
+    steps = np.array([answer.step.total for answer in one.sizes])
+    axes.plot(sizes, steps[0] * sizes[0] / sizes, color="#999999", linestyle="--", label="if speed grew with size")
+    axes.scatter(sizes, steps, s=14, color="#999999", linewidths=0)
+    axes.plot(sizes[one.fewest], steps[one.fewest], color=BLUE, marker="o", markersize=4, label="fastest layout")
+    axes.set(xscale="log", yscale="log", xlabel="accelerators", ylabel="step time [s]")
+    axes.set_title(f"{one.job}: accelerators", parse_math=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.legend()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from math import inf, isinf
 from typing import Any
@@ -9,18 +11,23 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from simulator.plan import Outlook
+from simulator.plan import Explained, Outlook
 from simulator.plan.ladder import installed, phases
 from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
+from simulator.report.drawing import drawing, plain
+from simulator.report.explained import explained, why_dict
 from simulator.report.text import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
+from simulator.step import Memory
 from simulator.units import HOUR
 
 __all__ = ["as_dict", "planned"]
 
-_BAR = 28
-MEGA = 1e6
+_BAR, _FULL = 28, 10  # characters of a whole step, of a full memory
+_STAGES = {"first": "first stage", "middle": "between", "last": "last stage", "all": "each accelerator"}
+_SHORT = {"gradients": "grads", "optimizer": "optim.", "activations": "activ."}
+MEGA, GIGA = 1e6, 1e9
 
 
 def _bar(begin: float, end: float, whole: float, ascii_only: bool) -> str:
@@ -31,7 +38,7 @@ def _bar(begin: float, end: float, whole: float, ascii_only: bool) -> str:
 
 def _waterfall(rung: Rung, ascii_only: bool) -> RenderableType:
     """From the step at peak to the real one; each bar begins where the last one ended."""
-    step, made = rung.step, table("where a step's time goes", "time", "of the step", "", right=(1, 2))
+    step, made = rung.step, table("from peak to MFU", "time", "of the step", "", right=(1, 2))
     whole = max(step.total, sum(seconds for _, seconds in step.parts if seconds > 0))
     reached = 0.0
     for name, seconds in step.parts:
@@ -40,20 +47,33 @@ def _waterfall(rung: Rung, ascii_only: bool) -> RenderableType:
             bar = _bar(min(reached, after), max(reached, after), whole, ascii_only)
             made.add_row(name, duration(seconds), percent(seconds / step.total), bar)
         reached = after
-    made.add_row("step", duration(step.total), "100.0 %", "")
+    made.add_row("step", duration(step.total), "100.0 %", f"MFU {percent(step.mfu)}")
     return made
 
 
-def _memory(rung: Rung) -> RenderableType:
-    memory, made = rung.memory, table("memory per accelerator", "", "of capacity", right=(1, 2))
-    for name in ("weights", "gradients", "optimizer", "activations", "buffers"):
-        size = getattr(memory, name)
-        if size:
-            made.add_row(name, amount(size, "B"), percent(size / memory.capacity))
-    made.add_row("needed", amount(memory.total, "B"), percent(memory.total / memory.capacity))
-    fits = "fits, left" if memory.margin >= 0 else "does not fit, missing"
-    made.add_row(f"{fits} of {amount(memory.capacity, 'B')}", amount(abs(memory.margin), "B"), "")
+def _memory(stages: Mapping[str, Memory], ascii_only: bool) -> RenderableType:
+    """What the accelerators of each stage hold, component by component, and a bar of how full they are."""
+    capacity = next(iter(stages.values())).capacity
+    parts = [field.name for field in fields(Memory) if field.name != "capacity"]
+    shown = [name for name in parts if any(getattr(memory, name) for memory in stages.values())]
+    titles = [_SHORT.get(name, name) for name in shown]
+    right = range(1, len(shown) + 3)
+    made = table("memory, GB", *titles, "needed", "left", f"of {capacity / GIGA:.3g}", right=right)
+    for label, memory in stages.items():
+        sizes = [*(getattr(memory, name) for name in shown), memory.total, memory.margin]
+        filled = min(round(_FULL * memory.total / capacity), _FULL)
+        bar = ("#" if ascii_only else "█") * filled + ("." if ascii_only else "░") * (_FULL - filled)
+        made.add_row(
+            f"{label} {'stages' if label in ('all', 'middle') else 'stage'}", *(_gigabytes(size) for size in sizes), bar
+        )
     return made
+
+
+def _gigabytes(size: float) -> str:
+    value = size / GIGA
+    return (
+        f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}" if abs(value) >= 0.005 else "<0.01" if size else "0"
+    )
 
 
 def _reliability(rung: Rung) -> str:
@@ -65,7 +85,7 @@ def _reliability(rung: Rung) -> str:
     )
 
 
-def _job(job: JobPlan, ascii_only: bool) -> list[RenderableType]:
+def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]:
     rung = job.rungs[0]
     facts = table("", "")
     rows: tuple[tuple[str, str], ...] = (
@@ -80,7 +100,12 @@ def _job(job: JobPlan, ascii_only: bool) -> list[RenderableType]:
         rows += (("weights", f"stream in from outside, {hidden}"),)
     for label, said in rows:
         facts.add_row(Text(label, style="dim"), said)
-    return [facts, "", _waterfall(rung, ascii_only), "", _memory(rung)]
+    picture = drawing(rung.layout, why.machine, layers=why.layers, nodes=sum(rung.nodes))
+    return [
+        facts, "", _waterfall(rung, ascii_only), "",
+        *(Text(plain(line) if ascii_only else line, no_wrap=True) for line in picture), "",
+        _memory(why.stages, ascii_only), "", *explained(rung, why),
+    ]  # fmt: skip
 
 
 def _phases(plan: Plan, job: JobPlan) -> RenderableType | None:
@@ -119,11 +144,13 @@ def _outlooks(plan: Plan, best: Outlook, expected: Outlook) -> RenderableType:
     return made
 
 
-def planned(plan: Plan, *, best: Outlook, expected: Outlook, ascii_only: bool = False) -> RenderableType:
+def planned(
+    plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook, ascii_only: bool = False
+) -> RenderableType:
     """Everything that is known before the clock starts; ``best`` is the failure-free outlook."""
     parts: list[RenderableType] = [Text(f"{plan.name}: {plan.question}", style="dim")]
-    for job in plan.jobs:
-        parts += ["", *_job(job, ascii_only)]
+    for job, why in zip(plan.jobs, reasons, strict=True):
+        parts += ["", *_job(job, why, ascii_only)]
         told = _phases(plan, job)
         parts += ["", told] if told is not None else []
     note = "expected in closed form; waiting for nodes and running degraded are left to simgpu run"
@@ -131,13 +158,13 @@ def planned(plan: Plan, *, best: Outlook, expected: Outlook, ascii_only: bool = 
     return Group(*parts)
 
 
-def as_dict(plan: Plan, *, best: Outlook, expected: Outlook) -> dict[str, Any]:
+def as_dict(plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook) -> dict[str, Any]:
     """The same for programs, units in the names."""
     return {
         "name": plan.name,
         "question": plan.question,
         "scenario": plan.scenario,
-        "jobs": [_job_dict(job) for job in plan.jobs],
+        "jobs": [_job_dict(job) | {"why": why_dict(why)} for job, why in zip(plan.jobs, reasons, strict=True)],
         "failure_free": _outlook_dict(best),
         "expected": _outlook_dict(expected),
     }

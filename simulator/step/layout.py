@@ -87,6 +87,11 @@ class Layouts:
         columns["schedule"] = [SCHEDULES.index(name) for name in columns["schedule"]]
         return cls(**{name: np.array(column, dtype=float) for name, column in columns.items()})
 
+    @classmethod
+    def joined(cls, several: Sequence[Layouts]) -> Layouts:
+        """All of them, one after the other."""
+        return cls(**{f.name: np.concatenate([getattr(one, f.name) for one in several]) for f in fields(cls)})
+
     def __len__(self) -> int:
         return len(self.tensor)
 

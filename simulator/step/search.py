@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from simulator.step.timing import Evaluation, StepTime
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-__all__ = ["Answer", "check", "evaluate", "fastest", "fastest_of"]
+__all__ = [
+    "Answer", "Obstacle", "candidates", "check", "divisors", "evaluate", "fastest", "fastest_of", "nearest",
+    "obstacles", "replicas", "those_that_fit",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, layouts: Layo
     return model_of(machine, model, recipe, layouts)
 
 
-def _divisors(number: int) -> list[int]:
+def divisors(number: int) -> list[int]:
+    """All of them, rising."""
     low = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
     return sorted({*low, *(number // d for d in low)})
 
@@ -59,10 +64,7 @@ def candidates(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
 ) -> Layouts:
     """Every layout worth a look: tensor degrees that divide the heads inside a domain, stages of whole layers, experts
-    in whole groups.
-
-    Data parallelism takes what the other degrees leave of ``accelerators``, but no replica that does not shorten the
-    step: with m microbatches each, ⌈batch / (m · microbatch)⌉ replicas do the work, and the rest would only fail.
+    in whole groups, :func:`replicas` in what these leave of ``accelerators``.
     """
     if machine.execution == "gpu":
         shape = (model.layers, model.heads, model.experts, model.gated)
@@ -71,13 +73,7 @@ def candidates(
         grid, unit = _streaming_grid(machine.execution == "wafer", recipe.batch, request)
     t, p, v, c, e, b, k, z, s, schedule = grid
     room = np.floor(accelerators / (t * p * c))
-    if request.data is None:
-        # replicas come in numbers whose ranks the experts' groups divide
-        d = np.minimum(room, np.maximum(np.floor(recipe.batch / b), 1))
-        d = np.floor(d / unit) * unit
-        d = np.ceil(recipe.batch / (np.ceil(recipe.batch / (np.maximum(d, 1) * b)) * b) / unit) * unit
-    else:
-        d = np.full_like(t, request.data)
+    d = replicas(room, recipe.batch, b, unit) if request.data is None else np.full_like(t, request.data)
     valid = (d >= 1) & (d <= room) & (np.mod(t * c * d, e) == 0)
     # ZeRO with one replica is no ZeRO; keep one spelling of it
     valid &= (z == (1 if request.zero is None else request.zero)) | (d * c > 1)
@@ -86,6 +82,19 @@ def candidates(
     shard = np.full_like(t, request.shard or 0)
     whole = np.mod(np.maximum(d, 1) * c, np.maximum(shard, 1)) == 0
     return Layouts(t, p, v, c, d, e, b, k, z, s, schedule, shard).where(valid & paired & whole)
+
+
+def replicas(
+    room: NDArray[np.float64], batch: int, microbatch: NDArray[np.float64], unit: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Replicas worth having where there is ``room`` for so many; none where not even ``unit`` fit.
+
+    No replica that does not shorten the step: with m microbatches each, ⌈batch / (m · microbatch)⌉ replicas do the
+    work, and the rest would only fail.  They come in multiples of ``unit``, whose ranks the experts' groups divide.
+    """
+    most = np.floor(np.minimum(room, np.maximum(np.floor(batch / microbatch), 1)) / unit) * unit
+    rounds = np.ceil(batch / (np.maximum(most, 1) * microbatch))
+    return np.where(most > 0, np.ceil(batch / (rounds * microbatch) / unit) * unit, 0.0)
 
 
 @lru_cache(maxsize=64)
@@ -98,14 +107,14 @@ def _grid(
     """
     (layers, heads, experts, gated), r = shape, request
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
-    pipeline = [p for p in {*_divisors(layers), *_powers(layers)} if p <= 256]
+    pipeline = [p for p in {*divisors(layers), *_powers(layers)} if p <= 256]
     context = _powers(max(recipe.sequence // 8192, 1)) if recipe.sequence >= 32768 else [1]
-    expert = [e for e in _divisors(experts) if e <= 256] if experts else [1]
+    expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
     micro = _powers(min(recipe.batch, 8))
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
     rows: list[tuple[int, ...]] = []
     for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
-        chunks = [v for v in _divisors(-(-layers // p)) if v <= 16] if p > 1 else [1]
+        chunks = [v for v in divisors(-(-layers // p)) if v <= 16] if p > 1 else [1]
         parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
         stages = (1, 2, 3) if p == 1 else (1, 2)
         for schedule in _schedules(r, p):
@@ -157,7 +166,7 @@ def fastest(
             f"{model.name} on {accelerators} {machine.name}: no layout is possible with {_words(request)}; "
             f"tensor × pipeline × context must not exceed {accelerators} accelerators"
         )
-    evaluation = _of_those_that_fit(machine, model, recipe, layouts)
+    evaluation = those_that_fit(machine, model, recipe, layouts)
     if evaluation is None:
         raise PlanError(_does_not_fit(machine, model, recipe, accelerators, request, layouts))
     return Answer.of(evaluation, int(np.argmin(evaluation.total)))
@@ -180,12 +189,15 @@ def fastest_of(
     )  # fmt: skip
     if data < 1:
         return None
-    evaluation = _of_those_that_fit(machine, model, recipe, candidates(machine, model, recipe, accelerators, fixed))
+    evaluation = those_that_fit(machine, model, recipe, candidates(machine, model, recipe, accelerators, fixed))
     return None if evaluation is None else Answer.of(evaluation, int(np.argmin(evaluation.total)))
 
 
-def _of_those_that_fit(machine: Machine, model: Transformer, recipe: Recipe, layouts: Layouts) -> Evaluation | None:
-    """Times of the layouts that fit; memory is cheap to compute and rejects most, so it goes first."""
+def those_that_fit(machine: Machine, model: Transformer, recipe: Recipe, layouts: Layouts) -> Evaluation | None:
+    """Times of the layouts that fit, ``None`` if none does.
+
+    Memory is cheap to compute and rejects most, so it goes first.
+    """
     if machine.execution == "gpu":
         layouts = layouts.where(footprint(machine, model, recipe, layouts).margin >= 0)
         return evaluate(machine, model, recipe, layouts) if len(layouts) else None
@@ -194,63 +206,135 @@ def _of_those_that_fit(machine: Machine, model: Transformer, recipe: Recipe, lay
 
 
 def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest) -> None:
-    """Refuse degrees that cannot work, all at once, with the arithmetic.
+    """Refuse degrees that cannot work, all at once, with the arithmetic and the nearest layout that works.
 
     Raises
     ------
     PlanError
         One line for each degree that is wrong.
     """
-    r, wrong = request, _misfits(machine, recipe, request)
+    wrong = obstacles(machine, model, recipe, accelerators, request)
+    if machine.execution == "gpu" and request.tensor and request.tensor > machine.domain:
+        domain = f"at most the {machine.domain} accelerators of one scale-up domain"
+        wrong.append(Obstacle("tensor", domain, request.tensor))
+    if wrong:
+        close = nearest(machine, model, recipe, accelerators, request)
+        lines = [*map(str, wrong), *([f"the nearest layout that works is {close}"] if close is not None else [])]
+        raise PlanError("\n".join(f"layout of {model.name} on {machine.name}: {line}" for line in lines))
+
+
+class Obstacle(NamedTuple):
+    """A degree that is impossible anywhere: which one, what it could be, what it is."""
+
+    degree: str
+    expected: str
+    got: int | str
+
+    def __str__(self) -> str:
+        return f"{self.degree}: expected {self.expected}; got {self.got}"
+
+
+def obstacles(
+    machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
+) -> list[Obstacle]:
+    """What makes the fixed degrees impossible on any network, with the arithmetic."""
+    r, wrong = request, []
+    if recipe.offload != "none" and not machine.host:
+        wrong.append(Obstacle("offload", "none, for the catalogue has no link to a host's memory", recipe.offload))
     if machine.execution != "gpu":
         names = ("pipeline", "interleave", "context", "expert") + (("tensor",) if machine.execution == "wafer" else ())
-        wrong += [
-            f"{name}: weights stream through whole systems; expected 1; got {getattr(r, name)}"
-            for name in names
-            if (getattr(r, name) or 1) > 1
-        ]
+        why = "1, for weights stream through whole systems"
+        wrong += [Obstacle(name, why, getattr(r, name)) for name in names if (getattr(r, name) or 1) > 1]
         if r.zero is not None and r.zero > 1:
-            wrong.append(f"zero: weights and gradients live outside already; expected 1 or less; got {r.zero}")
-    if machine.execution == "gpu":
+            wrong.append(Obstacle("zero", "1 or less, for weights and gradients live outside already", r.zero))
+    else:
+        wrong += _misfits(r)
+        held = -(-model.layers // (r.pipeline or 1))
+        experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
-            near = [t for t in _divisors(model.heads) if t <= r.tensor][-1]
-            wrong.append(f"tensor: expected a divisor of {model.heads} heads; got {r.tensor}; {near} works")
-        if r.tensor and r.tensor > machine.domain:
-            wrong.append(
-                f"tensor: expected at most the {machine.domain} accelerators of one scale-up domain; got {r.tensor}"
-            )
+            wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))
         chunks = (r.pipeline or 1) * (r.interleave or 1)
         if chunks > model.layers:
-            wrong.append(f"pipeline × interleave: expected at most {model.layers} layers; got {chunks}")
-        held = -(-model.layers // (r.pipeline or 1))
+            wrong.append(Obstacle("pipeline × interleave", f"at most {model.layers} layers", chunks))
         if r.interleave and r.interleave > 1 and held % r.interleave:
-            wrong.append(f"interleave: expected a divisor of the {held} layers of a stage; got {r.interleave}")
+            wrong.append(Obstacle("interleave", f"a divisor of the {held} layers of a stage", r.interleave))
+        if r.context and r.context > recipe.sequence:
+            wrong.append(Obstacle("context", f"at most the {recipe.sequence} tokens of a sequence", r.context))
         if r.expert and r.expert > 1 and (not model.experts or model.experts % r.expert):
-            wrong.append(f"expert: expected a divisor of {model.experts} experts; got {r.expert}")
-    if r.expert and r.data and (r.tensor or 1) * (r.context or 1) * r.data % r.expert:
-        ranks = (r.tensor or 1) * (r.context or 1) * r.data
-        wrong.append(f"expert: expected a divisor of tensor × context × data = {ranks} ranks; got {r.expert}")
+            wrong.append(Obstacle("expert", experts, r.expert))
+    ranks = (r.tensor or 1) * (r.context or 1) * (r.data or 1)
+    if r.expert and r.data and ranks % r.expert:
+        wrong.append(Obstacle("expert", f"a divisor of tensor × context × data = {ranks} ranks", r.expert))
     if r.microbatch and r.microbatch > recipe.batch:
-        wrong.append(f"microbatch: expected at most the global batch of {recipe.batch} sequences; got {r.microbatch}")
-    used = (r.tensor or 1) * (r.pipeline or 1) * (r.context or 1) * (r.data or 1)
+        wrong.append(Obstacle("microbatch", f"at most the global batch of {recipe.batch} sequences", r.microbatch))
+    used = ranks * (r.pipeline or 1)
     if used > accelerators:
-        wrong.append(f"tensor × pipeline × context × data: expected at most {accelerators} accelerators; got {used}")
-    if wrong:
-        raise PlanError("\n".join(f"layout of {model.name} on {machine.name}: {line}" for line in wrong))
+        most = f"at most {accelerators} accelerators"
+        wrong.append(Obstacle("tensor × pipeline × context × data", most, used))
+    return wrong
 
 
-def _misfits(machine: Machine, recipe: Recipe, r: LayoutRequest) -> list[str]:
-    """What a machine without a known host, a schedule or a group of shards cannot have."""
-    wrong = []
-    if recipe.offload != "none" and not machine.host:
-        wrong.append(f"offload: expected none, for the catalogue has no link to a host's memory; got {recipe.offload}")
+def nearest(
+    machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
+) -> Layout | None:
+    """The layout that works and is fewest doublings away from the fixed degrees, the fastest of several; or none.
+
+    Looked for among the free candidates and those in which one fixed degree is let go.
+    """
+    freed = [LayoutRequest(), *(request.model_copy(update={name: None}) for name in _fixed(request))]
+    found = [candidates(machine, model, recipe, accelerators, one) for one in freed]
+    layouts = Layouts.joined([one.where(_possible(machine, model, recipe, one)) for one in found])
+    evaluation = those_that_fit(machine, model, recipe, layouts) if len(layouts) else None
+    if evaluation is None:
+        return None
+    order = np.lexsort((evaluation.total, np.round(_doublings(evaluation.layouts, request), 6)))
+    return evaluation.layouts[int(order[0])]
+
+
+def _fixed(request: LayoutRequest) -> dict[str, float]:
+    """The degrees that are fixed, as the arrays of :class:`Layouts` hold them."""
+    indexed = {"recompute": RECOMPUTE, "schedule": SCHEDULES}
+    given = {name: value for name, value in request if value is not None and value != "any"}
+    return {name: indexed[name].index(value) if name in indexed else float(value) for name, value in given.items()}
+
+
+def _doublings(L: Layouts, request: LayoutRequest) -> NDArray[np.float64]:
+    """How far each layout is from the fixed degrees: factors of two, steps of a scale, or one for another kind."""
+    away = np.zeros(len(L))
+    for name, value in _fixed(request).items():
+        has = getattr(L, name)
+        if name in ("schedule", "shard"):
+            away += has != value
+        elif name in ("recompute", "zero", "sequence_parallel"):
+            away += np.abs(has - value)
+        else:
+            away += np.abs(np.log2(has / value))
+    return away
+
+
+def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> NDArray[np.bool_]:
+    """Which layouts :func:`check` would let pass."""
+    fine = (L.microbatch <= recipe.batch) & (L.tensor * L.context * L.data % L.expert == 0)
+    if machine.execution == "gpu":
+        held = np.ceil(model.layers / L.pipeline)
+        fine &= (model.heads % L.tensor == 0) & (L.tensor <= machine.domain) & (L.context <= recipe.sequence)
+        fine &= (L.pipeline <= model.layers) & (held % L.interleave == 0) & (max(model.experts, 1) % L.expert == 0)
+        fine &= ((L.schedule == 0) | (L.interleave == 1)) & (~L.two_way | (L.pipeline % 2 == 0))
+    else:
+        tiles = 1 if machine.execution == "wafer" else np.inf
+        fine &= (L.pipeline * L.interleave * L.context * L.expert == 1) & (L.zero <= 1) & (L.tensor <= tiles)
+    return np.asarray(fine)
+
+
+def _misfits(r: LayoutRequest) -> list[Obstacle]:
+    """Degrees that a schedule or a group of shards cannot have."""
+    wrong, ranks = [], (r.data or 0) * (r.context or 1)
     if r.schedule in ("zero-bubble", "dualpipe") and (r.interleave or 1) > 1:
-        wrong.append(f"interleave: {r.schedule} has one chunk a stage; expected 1; got {r.interleave}")
+        wrong.append(Obstacle("interleave", f"1, for {r.schedule} has one chunk a stage", r.interleave or 1))
     if r.schedule == "dualpipe" and (r.pipeline or 2) % 2:
-        wrong.append(f"pipeline: dualpipe pairs stages; expected an even number; got {r.pipeline}")
-    ranks = (r.data or 0) * (r.context or 1)
+        wrong.append(Obstacle("pipeline", "an even number, for dualpipe pairs stages", r.pipeline or 1))
     if r.shard and ranks and ranks % r.shard:
-        wrong.append(f"shard: expected a divisor of data × context = {ranks} ranks; got {r.shard}")
+        wrong.append(Obstacle("shard", f"a divisor of data × context = {ranks} ranks", r.shard))
     return wrong
 
 
@@ -268,13 +352,15 @@ def _does_not_fit(
     needs = memory.at(leanest)
     message = (
         f"{model.name} does not fit on {accelerators} {machine.name} with {_words(request)}: the leanest layout "
-        f"({layouts[leanest]}) needs {show(needs.total, 'B')} per accelerator, has {show(needs.capacity, 'B')} usable"
+        f"({layouts[leanest]}) needs {show(needs.total, 'B')} per accelerator, has {show(needs.capacity, 'B')} usable, "
+        f"{show(-needs.margin, 'B')} too little"
     )
+    close = nearest(machine, model, recipe, accelerators, request) if _fixed(request) else None
+    message += f"; the nearest layout that works is {close}" if close is not None else ""
     for more in (accelerators * 2**i for i in range(1, 16)):
         wider = candidates(machine, model, recipe, more, request)
-        if len(wider) and _of_those_that_fit(machine, model, recipe, wider) is not None:
+        if len(wider) and those_that_fit(machine, model, recipe, wider) is not None:
             return f"{message}; it would fit on {more} accelerators"
-    freer = candidates(machine, model, recipe, accelerators, LayoutRequest())
-    if len(freer) and _of_those_that_fit(machine, model, recipe, freer) is not None:
-        return f"{message}; it would fit with `layout: fastest`"
+    if close is not None:
+        return message
     return f"{message}; no number of these accelerators holds it: fewer tokens in a sequence or more memory would"

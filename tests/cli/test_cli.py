@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import simulator
@@ -212,9 +213,71 @@ def test_plan_shows_the_waterfall_and_json_agrees():
     best = document["jobs"][0]["sizes"][0]
     assert sum(best["step_parts_s"].values()) == pytest.approx(best["step_s"])
     assert f"MFU {100 * best['mfu']:.1f} %" in text
-    for said in ("model arithmetic at peak", "memory per accelerator", "if nothing broke", "fits, left"):
+    for said in (
+        "model arithmetic at peak",
+        "memory, GB",
+        "why this layout",
+        "stage 1",
+        "thin evidence",
+        "if nothing broke",
+    ):
         assert said in text
     assert document["failure_free"]["time_to_train_s"] <= document["expected"]["time_to_train_s"]
+
+
+def test_plan_says_why_the_layout_wins_to_people_and_to_programs():
+    text = _invoke("plan", QUICK).stdout
+    why = json.loads(_invoke("plan", QUICK, "--json").stdout)["jobs"][0]["why"]
+    assert f"of {why['layouts_that_fit']:,} that fit, of {why['layouts_tried']:,} tried" in text
+    for other in why["alternatives"]:
+        assert other["change"] in text
+    assert why["sensitivities"][0]["change"] in text
+    assert why["thin_evidence"][0]["parameter"] in text
+
+
+@pytest.mark.parametrize("name", ["colossus", "cerebras-wse3", "dojo", "aws-p5"])
+def test_a_plan_fits_its_screen(name, monkeypatch):
+    for width in (80, 100):
+        monkeypatch.setattr("simulator.cli._console", lambda width=width: _screen(width))
+        lines = _invoke("plan", name).stdout.splitlines()
+        assert max(map(len, lines)) <= width
+        assert len(lines) <= {80: 120, 100: 105}[width]
+
+
+def _screen(width):
+    return Console(markup=False, highlight=False, emoji=False, width=width, color_system=None)
+
+
+def test_a_partly_fixed_layout_is_planned_and_says_what_that_costs():
+    result = _invoke("plan", QUICK, "--set", "jobs.0.layout={tensor: 8, recompute: full}")
+    assert result.exit_code == 0
+    assert "with nothing fixed, TP" in result.stdout
+
+
+def test_a_layout_that_cannot_be_is_refused_with_the_nearest_that_can():
+    result = _invoke("plan", QUICK, "--set", "jobs.0.layout={tensor: 48}")
+    assert result.exit_code == 2
+    assert "expected a divisor of 64 heads; got 48" in result.stderr
+    assert "at most the 8 accelerators of one scale-up domain; got 48" in result.stderr
+    assert "the nearest layout that works is TP 8" in result.stderr
+
+
+def test_pareto_shows_both_frontiers_and_draws_them():
+    result = _invoke("plan", QUICK, "--pareto", "--out", "traded")
+    assert result.exit_code == 0, result.output
+    assert "step time against memory left" in result.stdout
+    assert "step time against accelerators" in result.stdout
+    assert Path("traded/pareto.png").read_bytes().startswith(b"\x89PNG")
+    document = json.loads(_invoke("plan", QUICK, "--pareto", "--json").stdout)
+    sizes = document["jobs"][0]["against_accelerators"]
+    assert sizes[-1]["step_s"] < sizes[0]["step_s"]
+    assert document["jobs"][0]["against_memory"][0]["step_s"] <= sizes[-1]["step_s"]
+
+
+def test_a_folder_without_a_figure_to_put_there_is_refused():
+    result = _invoke("plan", QUICK, "--out", "traded")
+    assert result.exit_code == 2
+    assert "together with --pareto" in result.stderr
 
 
 def test_compare_puts_machines_side_by_side():

@@ -86,8 +86,11 @@ def test_a_search_tries_other_schedules_only_when_asked(h100):
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        (LayoutRequest(schedule="dualpipe", pipeline=9), "dualpipe pairs stages; expected an even number; got 9"),
-        (LayoutRequest(schedule="zero-bubble", pipeline=9, interleave=2), "has one chunk a stage; expected 1; got 2"),
+        (LayoutRequest(schedule="dualpipe", pipeline=9), "an even number, for dualpipe pairs stages; got 9"),
+        (
+            LayoutRequest(schedule="zero-bubble", pipeline=9, interleave=2),
+            "expected 1, for zero-bubble has one chunk a stage; got 2",
+        ),
         (LayoutRequest(data=64, shard=24), "expected a divisor of data × context = 64 ranks; got 24"),
     ],
 )

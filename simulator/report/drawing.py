@@ -1,0 +1,87 @@
+"""A layout as a picture of characters: stages from left to right, the replica's accelerators in each."""
+
+from __future__ import annotations
+
+from simulator.report.words import count
+from simulator.step import Layout, Machine
+
+__all__ = ["drawing", "plain"]
+
+_CELLS = 8  # squares for one group; a larger one is told by its number
+_PLAIN = str.maketrans(
+    {"┌": "+", "┐": "+", "└": "+", "┘": "+", "─": "-", "│": "|", "▶": ">", "■": "#", "□": "o", "…": "..", "×": "x"}
+)
+
+
+def plain(text: str) -> str:
+    """The same in the letters of a typewriter."""
+    return text.translate(_PLAIN)
+
+
+def drawing(layout: Layout, machine: Machine, *, layers: int, nodes: int) -> list[str]:
+    """One replica, stage by stage, and below it what each degree means; at most 80 columns wide."""
+    stages = layout.pipeline
+    shown = list(range(stages)) if stages <= 3 else [0, 1, stages - 1]
+    boxes = [_box(layout, machine, layers, stage) for stage in shown]
+    rows = []
+    for line in range(len(boxes[0])):
+        row = boxes[0][line]
+        for stage, box in zip(shown[1:], boxes[1:], strict=True):
+            skipped = stage == stages - 1 and stages > 3
+            arrow = ("─ … ▶" if skipped else "──▶") if line == 1 else " " * (5 if skipped else 3)
+            row += arrow + box[line]
+        rows.append(row)
+    replica = f"replica 1 of {count(layout.data)}" if layout.data > 1 else "one replica"
+    held = layout.model_parallel
+    return [
+        f"{replica}: {count(held)} {'accelerators' if held > 1 else 'accelerator'}",
+        *rows,
+        *_legend(layout, machine, nodes),
+    ]
+
+
+def _box(layout: Layout, machine: Machine, layers: int, stage: int) -> list[str]:
+    """One stage: its accelerators, those of other replicas in the same scale-up domain, its layers."""
+    full = -(-layers // layout.pipeline)
+    held = max(min(full, layers - stage * full), 0)
+    own = _cells("■", layout.tensor)
+    others = machine.domain // (layout.tensor * layout.context) - 1 if machine.domain > 1 else 0
+    beside = _cells("□", min(others, layout.data - 1) * layout.tensor * layout.context) if others > 0 else ""
+    degrees = f"TP {layout.tensor}" + (f" × CP {layout.context}" if layout.context > 1 else "")
+    chunks = f", {layout.interleave} chunks" if layout.interleave > 1 else ""
+    inside = [f"{own}{' ' if beside else ''}{beside}", degrees, f"{held} {'layers' if held != 1 else 'layer'}{chunks}"]
+    title = f" stage {stage + 1} " if layout.pipeline > 1 else " the whole model "
+    width = max(17, len(title) + 1, *map(len, inside))
+    return [
+        f"┌{title}{'─' * (width + 2 - len(title))}┐",
+        *(f"│ {line:<{width}} │" for line in inside),
+        f"└{'─' * (width + 2)}┘",
+    ]
+
+
+def _cells(square: str, number: int) -> str:
+    return square * number if number <= _CELLS else f"{square * (_CELLS - 2)}…{square}"
+
+
+def _legend(layout: Layout, machine: Machine, nodes: int) -> list[str]:
+    """What the degrees mean, one line each; only those that are there."""
+    domain = f"one scale-up domain of {machine.domain}"
+    beside = machine.domain // (layout.tensor * layout.context) > 1 and layout.data > 1 and machine.domain > 1
+    said = [f"■ an accelerator of this replica{f', □ of others in {domain}' if beside else ''}"]
+    if layout.tensor > 1:
+        within = (
+            f"inside {domain}" if layout.tensor <= machine.domain else f"across scale-up domains of {machine.domain}"
+        )
+        said.append(f"TP {layout.tensor}: each matrix product shared by {layout.tensor}, {within}")
+    if layout.context > 1:
+        said.append(f"CP {layout.context}: each sequence shared by {layout.context} such groups")
+    if layout.pipeline > 1:
+        said.append(f"PP {layout.pipeline}: {layout.pipeline} stages, activations from one to the next (▶)")
+    if layout.expert > 1:
+        said.append(f"EP {layout.expert}: experts spread over {layout.expert} accelerators of a stage, across replicas")
+    if layout.data > 1:
+        said.append(f"DP {count(layout.data)}: {count(layout.data)} replicas, each with its own part of the batch")
+    said.append(
+        f"together {count(layout.accelerators)} accelerators on {count(nodes)} {'nodes' if nodes > 1 else 'node'}"
+    )
+    return said
