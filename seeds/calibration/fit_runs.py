@@ -3,10 +3,10 @@
 
     python seeds/calibration/fit_runs.py [FILE.csv]
 
-Predicts every run of the file (default: seeds/measurements/runs.csv), writes ``simulator/catalogue/runs.yaml`` and prints
-the error with the share fitted to all sources beside that with the share fitted without the run's own source.  To be run
-again whenever the step model, the efficiencies or the measurements change; after fit_spread.py, which needs nothing of
-this.  One parameter is fitted: the share of training runs.
+Predicts every run of the file (default: seeds/measurements/runs.csv), writes ``simulator/catalogue/runs.yaml`` and
+prints the error with the share fitted to all sources beside that with the share fitted without the run's own source.
+To be run again whenever the step model, the efficiencies or the measurements change.  One parameter is fitted: the
+share of training runs.
 """
 
 from __future__ import annotations

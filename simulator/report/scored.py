@@ -20,9 +20,15 @@ def _percent(value: float | None, sign: str = "") -> str:
     return "–" if value is None else f"{value:{sign}.1f}"
 
 
-def _groups(groups: list[Mapping[str, Any]]) -> RenderableType:
+_OF = {
+    "steps": ("rows", "tokens/s", "no setting that decides the step time was filled"),
+    "runs": ("runs", "accelerator-hours", "neither the cluster's size nor the model's shape was filled"),
+}
+
+
+def _groups(groups: list[Mapping[str, Any]], rows: str, unit: str) -> RenderableType:
     made = table(
-        "errors in tokens/s [%]", "inputs", "rows", "median", "mean", "P90", "worst", "bias", "constant", "P90",
+        f"errors in {unit} [%]", "inputs", rows, "median", "mean", "P90", "worst", "bias", "constant", "P90",
         "in 80 %",
         right=range(2, 11),
     )  # fmt: skip
@@ -50,18 +56,19 @@ def _skipped(reasons: Mapping[str, int]) -> RenderableType:
 
 
 def scored(card: Mapping[str, Any]) -> RenderableType:
-    """Rows predicted and skipped, then errors by group beside those of a constant utilisation."""
+    """Rows or runs predicted and skipped, then errors by group beside those of a constant utilisation."""
     rows, predicted = card["rows"], card["predicted"]
+    of, unit, stated = _OF[card["kind"]]
     share = f" ({100 * predicted / rows:.1f} %)" if rows else ""
     parts: list[RenderableType] = [
-        f"{card['file']}: {count(predicted)} of {count(rows)} rows predicted{share}, {count(card['scored'])} scored"
+        f"{card['file']}: {count(predicted)} of {count(rows)} {of} predicted{share}, {count(card['scored'])} scored"
     ]
     if card["groups"]:
-        parts += ["", _groups(card["groups"])]
+        parts += ["", _groups(card["groups"], of, unit)]
         parts.append(
             "median to worst: absolute error; bias: median signed error; constant: the error of a constant "
-            "utilisation, the median of the other sources; in 80 %: share of rows inside their interval; stated: "
-            "no setting that decides the step time was filled"
+            f"utilisation, the median of the other sources; in 80 %: share of {of} inside their interval; stated: "
+            f"{stated}"
         )
     if card["skipped"]:
         parts += ["", _skipped(card["skipped"])]

@@ -18,7 +18,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of the dense peak that one scored row reached, and what a guess of it may rest on, the nearest first."""
+    """The share of the dense peak that one scored row reached, and what a guess may rest on, the nearest first."""
 
     place: int
     source: str

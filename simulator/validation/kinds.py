@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RUNS", "STEPS", "Examined", "examine", "measurements", "published"]
 
 STEPS, RUNS = "throughput.csv", "runs.csv"
+_OF_RUNS = frozenset({"tokens_b", "wall_days", "accelerator_hours"})
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ def published() -> dict[str, Path]:
 
 
 def examine(path: Path, *, shown: str, by: Sequence[str] = ()) -> Examined:
-    """Predict and score a file: whole runs where it has a column ``tokens_b``, else steps.
+    """Predict and score a file: whole runs where it has a column that only they have, else steps.
 
     Raises
     ------
     SimulatorError
         The file cannot be read or lacks a column; ``by`` names none.
     """
-    return (_runs if "tokens_b" in rows.header(path) else _steps)(path, shown, by)
+    return (_runs if _OF_RUNS.intersection(rows.header(path)) else _steps)(path, shown, by)
 
 
 def _steps(path: Path, shown: str, by: Sequence[str]) -> Examined:

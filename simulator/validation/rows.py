@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 __all__ = [
-    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "header", "lines", "parse", "positive", "read", "values",
+    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "header", "lines", "parse", "positive",
+    "read", "values",
 ]  # fmt: skip
 
 MEASURED = (
@@ -223,7 +224,8 @@ def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     SimulatorError
         The file cannot be read, is no CSV, or lacks a column of ``needed``.
     """
-    missing = [name for name in needed if name not in header(path)]
+    there = header(path)
+    missing = [name for name in needed if name not in there]
     if missing:
         raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; "
                              f"it lacks {', '.join(missing)}")  # fmt: skip

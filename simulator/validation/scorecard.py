@@ -102,9 +102,8 @@ def columns(by: Sequence[str], known: Iterable[str]) -> list[str]:
     """
     wrong = [name for name in by if name not in known]
     if wrong:
-        raise SimulatorError(
-            f"--by: expected some of {', '.join(known)}; got {', '.join(map(repr, wrong))}{did_you_mean(wrong[0], known)}"
-        )
+        hint = did_you_mean(wrong[0], known)
+        raise SimulatorError(f"--by: expected some of {', '.join(known)}; got {', '.join(map(repr, wrong))}{hint}")
     return list(by)
 
 
