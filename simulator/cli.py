@@ -376,7 +376,8 @@ def sources(asked: Asked, changes: Changes = None) -> None:
 @app.command()
 def validate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE.csv", help="Measurements; default: all those of the checkout.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="Measurements (CSV) or cases (YAML); default: those of the checkout."),
     ] = None,
     *,
     out: Annotated[
@@ -388,7 +389,7 @@ def validate(
     ] = "",
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Predicted against measured, as PNG.")] = None,
 ) -> None:
-    """Predict measured step times or whole runs from their inputs and say how far off that is, group by group."""
+    """Predict measured step times, whole runs or figures of reliability from their inputs; say how far off that is."""
     from functools import partial
 
     from simulator.report.folder import check_writable, write
@@ -406,7 +407,7 @@ def validate(
     if figure is not None:
         from simulator.report import figures
 
-        drawn = {one.document["kind"]: one.frame() for one in found}
+        drawn = {one.document["kind"]: one.frame() for one in found if one.points is not None}
         write(figure, partial(figures.save, figures.validation(drawn)))
     if as_json:
         _print_json(found[0].document | ({} if file else {"also": [one.document for one in found[1:]]}))

@@ -1,4 +1,4 @@
-"""A scorecard for a terminal."""
+"""A scorecard, or verdicts, for a terminal."""
 
 from __future__ import annotations
 
@@ -55,8 +55,45 @@ def _skipped(reasons: Mapping[str, int]) -> RenderableType:
     return made
 
 
+_SHOWN = {"%": " %", "h": " h", "/d": " a day", "": ""}
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:,.3g}{_SHOWN[unit]}" if abs(value) < 1000 else count(value)
+
+
+def _between(low: float | None, high: float | None, unit: str) -> str:
+    """A range in one figure where both ends are the same."""
+    return _figure(low, unit) if low == high else f"{_figure(low, '')} to {_figure(high, unit)}"
+
+
+def judged(document: Mapping[str, Any]) -> RenderableType:
+    """Published figures of reliability beside the predicted ones, with the verdict and, where they miss, why."""
+    cases = document["cases"]
+    made = table("figure", "predicted", "95 % of runs", "published", "rule", "verdict", right=(1, 2, 3))
+    for case in cases:
+        unit = case["unit"]
+        runs = "" if case["low"] is None else _between(case["low"], case["high"], unit)
+        low, high = case["published"]
+        made.add_row(
+            case["id"], _figure(case["predicted"], unit), runs, _between(low, high, unit), case["rule"], case["verdict"]
+        )
+    why = table("does not agree", "")
+    for case in cases:
+        if case["verdict"] != "agrees":
+            why.add_row(case["id"], f"{case['says']}: {case['remark'] or 'no reason known'}")
+    parts: list[RenderableType] = [
+        f"{document['file']}: {document['agree']} of {len(cases)} published figures agree", "", made,
+    ]  # fmt: skip
+    if document["agree"] < len(cases):
+        parts += ["", why]
+    return Group(*parts)
+
+
 def scored(card: Mapping[str, Any]) -> RenderableType:
-    """Rows or runs predicted and skipped, then errors by group beside those of a constant utilisation."""
+    """Rows or runs predicted and skipped, then errors by group beside those of a constant; or verdicts on cases."""
+    if card["kind"] == "reliability":
+        return judged(card)
     rows, predicted = card["rows"], card["predicted"]
     of, unit, stated = _OF[card["kind"]]
     share = f" ({100 * predicted / rows:.1f} %)" if rows else ""

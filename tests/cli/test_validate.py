@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import simulator.validation.kinds
 from simulator.cli import app
-from simulator.validation import measurements
+from simulator.validation import RUNS, measurements
 from simulator.validation.table import COLUMNS
 
 PUBLISHED = measurements()
@@ -76,7 +76,7 @@ def test_without_a_file_it_takes_all_that_was_published():
 
 
 def test_a_file_of_whole_runs_is_known_by_its_columns():
-    runs = measurements("runs.csv")
+    runs = measurements(RUNS)
     result = _invoke(str(runs), "--out", "out.csv", "--figure", "runs.png", "--by", "accelerator")
     assert result.exit_code == 0
     assert "accelerator-hours" in result.stdout
