@@ -408,6 +408,8 @@ def validate(
         from simulator.report import figures
 
         drawn = {one.document["kind"]: one.frame() for one in found if one.points is not None}
+        if not drawn:
+            raise SimulatorError(f"--figure: expected measurements to draw; {file} has verdicts only")
         write(figure, partial(figures.save, figures.validation(drawn)))
     if as_json:
         _print_json(found[0].document | ({} if file else {"also": [one.document for one in found[1:]]}))
