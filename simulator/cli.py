@@ -414,41 +414,46 @@ def sources(asked: Asked, changes: Changes = None) -> None:
 @app.command()
 def validate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE.csv", help="Measurements; default: those of the checkout.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="Measurements (CSV) or cases (YAML); default: those of the checkout."),
     ] = None,
     *,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A CSV file with one prediction a row.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A CSV file with one prediction a row; other kinds beside it.")
+    ] = None,
     as_json: AsJson = False,
     by: Annotated[
-        str, typer.Option(metavar="COLUMNS", help="Groups: source, accelerator, framework, precision, model.")
+        str, typer.Option(metavar="COLUMNS", help="Groups: source, accelerator, precision, model, framework.")
     ] = "",
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Predicted against measured, as PNG.")] = None,
 ) -> None:
-    """Predict measured step times from their inputs and say how far off that is, group by group."""
+    """Predict measured step times, whole runs or figures of reliability from their inputs; say how far off that is."""
     from functools import partial
 
     from simulator.report.folder import check_writable, write
     from simulator.report.scored import scored
-    from simulator.validation import frame, measurements, read, scorecard, table
-    from simulator.validation import validate as predict_all
+    from simulator.validation import examine, published
 
     for wanted in filter(None, (out, figure)):
         check_writable(wanted.parent)
-    path = file or measurements()
-    shown = str(file) if file else "seeds/measurements/throughput.csv"
-    outcomes = predict_all(read(path))
-    card = scorecard(outcomes, [name.strip() for name in by.split(",") if name.strip()])
+    asked = {str(file): file} if file else published()
+    groups = [name.strip() for name in by.split(",") if name.strip()]
+    found = [examine(path, shown=shown, by=groups) for shown, path in asked.items()]
     if out is not None:
-        write(out, partial(table.write, outcomes))
+        for one in found:
+            write(out if one is found[0] else out.with_stem(f"{out.stem}-{one.document['kind']}"), one.write)
     if figure is not None:
         from simulator.report import figures
 
-        write(figure, partial(figures.save, figures.validation(frame(outcomes))))
-    document = {"file": shown, **card.to_dict()}
+        drawn = {one.document["kind"]: one.frame() for one in found if one.points is not None}
+        if not drawn:
+            raise SimulatorError(f"--figure: expected measurements to draw; {file} has verdicts only")
+        write(figure, partial(figures.save, figures.validation(drawn)))
     if as_json:
-        _print_json(document)
+        _print_json(found[0].document | ({} if file else {"also": [one.document for one in found[1:]]}))
     else:
-        _print(scored(document))
+        for one in found:
+            _print(scored(one.document))
 
 
 def main() -> None:

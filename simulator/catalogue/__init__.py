@@ -20,8 +20,8 @@ from simulator.errors import CatalogueError, did_you_mean
 __all__ = ["SHELVES", "CatalogueEntry", "canonical", "entry", "leaves", "names", "references", "source"]
 
 SHELVES = (
-    "accelerators", "efficiencies", "failures", "fabrics", "models", "nodes", "prices", "sites", "software", "sources",
-    "spreads", "storage", "systems",
+    "accelerators", "efficiencies", "failures", "fabrics", "models", "nodes", "prices", "runs", "sites", "software",
+    "sources", "spreads", "storage", "systems",
 )  # fmt: skip
 _FOLDER = Path(__file__).parent
 PROVENANCE = ("source", "sources", "estimates", "status", "notes", "aliases")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -355,36 +355,23 @@ _FAMILIES = {
 _OTHER_FAMILY = (BLACK, "+", "")
 
 
-def validation(frame: pd.DataFrame) -> Figure:
-    """Predicted against measured tokens per second of one accelerator, by family; dashed: 10 % off.
+_VALIDATED = {
+    "steps": ("Published step times, predicted from their inputs", "measured tokens per second and accelerator"),
+    "runs": ("Published training runs, predicted from their inputs", "measured accelerator-hours"),
+}
 
-    ``frame`` has the columns ``family``, ``measured``, ``predicted``; a row with a gap is not drawn.
+
+def validation(frames: Mapping[str, pd.DataFrame]) -> Figure:
+    """Predicted against measured by family, a panel for each kind of measurement; shaded: 10 % off.
+
+    A frame has the columns ``family``, ``measured``, ``predicted``.
     """
-    known = frame.dropna(subset=["measured", "predicted"])
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.6, 7), dpi=_DPI, layout="constrained")
+        figure = Figure(figsize=(7.6 * len(frames), 7), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        axes: Any = figure.subplots()
-        values = known[["measured", "predicted"]].to_numpy(float)
-        ends = np.array([values.min() / 1.5, values.max() * 1.5]) if len(values) else np.array([1.0, 10.0])
-        axes.fill_between(ends, ends * 0.9, ends * 1.1, color=BLACK, alpha=0.1, linewidth=0, label="±10 %")
-        axes.plot(ends, ends, color=BLACK, linewidth=0.8)
-        order = list(_FAMILIES)
-        for family in known["family"].value_counts().index.astype(str):
-            rows = known[known["family"] == family]
-            colour, marker, words = _FAMILIES.get(family, _OTHER_FAMILY)
-            axes.scatter(rows["measured"], rows["predicted"], s=18, color=colour, marker=marker, alpha=0.65,
-                         linewidths=0.8 if marker == "+" else 0, label=f"{words or family} ({len(rows)})",
-                         zorder=2 + (order.index(family) if family in order else len(order)) / 100)  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
-        axes.set_xlabel("measured tokens per second and accelerator")
-        axes.set_ylabel("predicted")
-        axes.set_title("Published step times, predicted from their inputs")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        axes.grid(color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.legend(loc="upper left")
+        panels: Any = figure.subplots(1, len(frames), squeeze=False)[0]
+        for axes, (kind, frame) in zip(panels, frames.items(), strict=True):
+            _scatter(axes, frame, *_VALIDATED[kind])
     return figure
 
 
@@ -424,6 +411,29 @@ def _against_size(axes: Any, one: Frontier) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.grid(alpha=0.3, linewidth=0.5)
     axes.legend()
+
+
+def _scatter(axes: Any, known: pd.DataFrame, title: str, measured: str) -> None:
+    values = known[["measured", "predicted"]].to_numpy(float)
+    ends = np.array([values.min() / 1.5, values.max() * 1.5]) if len(values) else np.array([1.0, 10.0])
+    axes.fill_between(ends, ends * 0.9, ends * 1.1, color=BLACK, alpha=0.1, linewidth=0, label="±10 %")
+    axes.plot(ends, ends, color=BLACK, linewidth=0.8)
+    order = list(_FAMILIES)
+    for family in known["family"].value_counts().index.astype(str):
+        rows = known[known["family"] == family]
+        colour, marker, words = _FAMILIES.get(family, _OTHER_FAMILY)
+        axes.scatter(rows["measured"], rows["predicted"], s=18, color=colour, marker=marker, alpha=0.65,
+                     linewidths=0.8 if marker == "+" else 0, label=f"{words or family} ({len(rows)})",
+                     zorder=2 + (order.index(family) if family in order else len(order)) / 100)  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    axes.set_xlabel(measured)
+    axes.set_ylabel("predicted")
+    axes.set_title(title)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A scorecard for a terminal."""
+"""A scorecard, or verdicts, for a terminal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ def _percent(value: float | None, sign: str = "") -> str:
     return "–" if value is None else f"{value:{sign}.1f}"
 
 
-def _groups(groups: list[Mapping[str, Any]]) -> RenderableType:
+_OF = {
+    "steps": ("rows", "tokens/s", "no setting that decides the step time was filled"),
+    "runs": ("runs", "accelerator-hours", "neither the cluster's size nor the model's shape was filled"),
+}
+
+
+def _groups(groups: list[Mapping[str, Any]], rows: str, unit: str) -> RenderableType:
     made = table(
-        "errors in tokens/s [%]", "inputs", "rows", "median", "mean", "P90", "worst", "bias", "constant", "P90",
+        f"errors in {unit} [%]", "inputs", rows, "median", "mean", "P90", "worst", "bias", "constant", "P90",
         "in 80 %",
         right=range(2, 11),
     )  # fmt: skip
@@ -49,19 +55,57 @@ def _skipped(reasons: Mapping[str, int]) -> RenderableType:
     return made
 
 
+_SHOWN = {"%": " %", "h": " h", "/d": " a day", "": ""}
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:,.3g}{_SHOWN[unit]}" if abs(value) < 1000 else count(value)
+
+
+def _between(low: float | None, high: float | None, unit: str) -> str:
+    """A range in one figure where both ends are the same."""
+    return _figure(low, unit) if low == high else f"{_figure(low, '')} to {_figure(high, unit)}"
+
+
+def judged(document: Mapping[str, Any]) -> RenderableType:
+    """Published figures of reliability beside the predicted ones, with the verdict and, where they miss, why."""
+    cases = document["cases"]
+    made = table("figure", "predicted", "95 % of runs", "published", "rule", "verdict", right=(1, 2, 3))
+    for case in cases:
+        unit = case["unit"]
+        runs = "" if case["low"] is None else _between(case["low"], case["high"], unit)
+        low, high = case["published"]
+        made.add_row(
+            case["id"], _figure(case["predicted"], unit), runs, _between(low, high, unit), case["rule"], case["verdict"]
+        )
+    why = table("does not agree", "")
+    for case in cases:
+        if case["verdict"] != "agrees":
+            why.add_row(case["id"], f"{case['says']}: {case['remark'] or 'no reason known'}")
+    parts: list[RenderableType] = [
+        f"{document['file']}: {document['agree']} of {len(cases)} published figures agree", "", made,
+    ]  # fmt: skip
+    if document["agree"] < len(cases):
+        parts += ["", why]
+    return Group(*parts)
+
+
 def scored(card: Mapping[str, Any]) -> RenderableType:
-    """Rows predicted and skipped, then errors by group beside those of a constant utilisation."""
+    """Rows or runs predicted and skipped, then errors by group beside those of a constant; or verdicts on cases."""
+    if card["kind"] == "reliability":
+        return judged(card)
     rows, predicted = card["rows"], card["predicted"]
+    of, unit, stated = _OF[card["kind"]]
     share = f" ({100 * predicted / rows:.1f} %)" if rows else ""
     parts: list[RenderableType] = [
-        f"{card['file']}: {count(predicted)} of {count(rows)} rows predicted{share}, {count(card['scored'])} scored"
+        f"{card['file']}: {count(predicted)} of {count(rows)} {of} predicted{share}, {count(card['scored'])} scored"
     ]
     if card["groups"]:
-        parts += ["", _groups(card["groups"])]
+        parts += ["", _groups(card["groups"], of, unit)]
         parts.append(
             "median to worst: absolute error; bias: median signed error; constant: the error of a constant "
-            "utilisation, the median of the other sources; in 80 %: share of rows inside their interval; stated: "
-            "no setting that decides the step time was filled"
+            f"utilisation, the median of the other sources; in 80 %: share of {of} inside their interval; stated: "
+            f"{stated}"
         )
     if card["skipped"]:
         parts += ["", _skipped(card["skipped"])]

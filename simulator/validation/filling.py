@@ -35,8 +35,8 @@ global_batch_seqs      4 million tokens, rounded up to whole microbatches of all
 accelerators_per_node  the catalogue's node of that accelerator, else of its family
 interconnect_intra     the accelerator's scale-up links
 interconnect_inter     that node's network interfaces
-layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden = 128 layers, and of
-                       params_b parameters
+layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden about 128 layers, in
+                       multiples of eight layers, and of params_b parameters
 heads                  the catalogue's; else hidden / 128
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads

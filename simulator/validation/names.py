@@ -83,6 +83,7 @@ _OTHER = {
     "a Mamba hybrid": re.compile(r"mamba|jamba|zamba|hybrid|nemotron[- ]?v?3(?:\.\d+)?(?!\d)|nemotron-?h\b", re.I),
     "an encoder-decoder model": re.compile(r"seq2seq|encoder-decoder|alexatm|\bm?t5\b|\bul2\b|\bbart\b", re.I),
     "an encoder": re.compile(r"\bbert\b|\broberta\b", re.I),
+    "a model that grows while it trains": re.compile(r"\(growth\)", re.I),
     "no language model": re.compile(r"diffusion|resnet|\bvit\b|dlrm|llama vision", re.I),
 }
 

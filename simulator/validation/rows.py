@@ -9,14 +9,23 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import SimulatorError
 
-__all__ = ["MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "parse", "read"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+__all__ = [
+    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "header", "lines", "parse", "positive",
+    "read", "values",
+]  # fmt: skip
 
 MEASURED = (
     "step_time_s", "tokens_per_s_per_gpu", "model_tflops_per_gpu", "mfu_pct", "hfu_pct", "notes", "flop_counting_note",
@@ -93,7 +102,7 @@ _LARGEST = {
     "year": 2100, "n_accelerators": 10_000_000, "accelerators_per_node": 100_000, "layers": 10_000,
     "hidden": 1_000_000, "ffn_hidden": 10_000_000, "heads": 100_000, "kv_heads": 100_000, "vocab": 100_000_000,
     "n_experts": 100_000, "experts_topk": 100_000, "seq_len": 100_000_000, "global_batch_seqs": 1_000_000_000,
-    "micro_batch": 1_000_000, "params_b": 1_000_000,
+    "micro_batch": 1_000_000, "params_b": 1_000_000, "active_params_b": 1_000_000, "tokens_b": 1_000_000_000,
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
@@ -140,53 +149,102 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def parse(row: Mapping[str, str]) -> Inputs:
-    """The inputs of a row.
+def values(row: Mapping[str, str], of: type[T]) -> T:
+    """The columns of a row that ``of`` has fields for, read as their types.
 
     Raises
     ------
     UnreadableError
         All numbers that are none, not finite, not positive or absurd.
     """
-    values, wrong = {}, []
-    for field in fields(Inputs):
+    found, wrong = {}, []
+    for field in fields(of):
         try:
-            values[field.name] = _READERS[str(field.type)](field.name, row.get(field.name, ""))
+            found[field.name] = _READERS[str(field.type)](field.name, row.get(field.name, ""))
         except UnreadableError as fault:
             wrong.append(str(fault))
     if wrong:
         raise UnreadableError("; ".join(wrong))
-    return Inputs(**values)
+    return of(**found)
+
+
+def parse(row: Mapping[str, str]) -> Inputs:
+    """The inputs of a row; raises as :func:`values`."""
+    return values(row, Inputs)
+
+
+def positive(row: Mapping[str, str], column: str) -> float | None:
+    """A number a source printed; one that cannot be read counts as not printed."""
+    try:
+        value = float(row.get(column, ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
 
 
 def _measured(row: Mapping[str, str]) -> Measured:
-    """The numbers a source printed; one that cannot be read counts as not printed."""
-
-    def positive(column: str) -> float | None:
-        try:
-            value = float(row.get(column, ""))
-        except ValueError:
-            return None
-        return value if math.isfinite(value) and value > 0 else None
-
     return Measured(
-        step_time_s=positive("step_time_s"),
-        tokens_per_s_per_gpu=positive("tokens_per_s_per_gpu"),
-        model_tflops_per_gpu=positive("model_tflops_per_gpu"),
-        mfu_pct=positive("mfu_pct"),
+        step_time_s=positive(row, "step_time_s"),
+        tokens_per_s_per_gpu=positive(row, "tokens_per_s_per_gpu"),
+        model_tflops_per_gpu=positive(row, "model_tflops_per_gpu"),
+        mfu_pct=positive(row, "mfu_pct"),
         causal=bool(re.search(r"only causal|causal \(half|causal half", row.get("flop_counting_note", ""))),
     )
 
 
-def _rows(lines: Iterator[dict[str | Any, Any]]) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
-        row = {str(k).strip(): (v or "").strip() for k, v in line.items() if k is not None and not isinstance(v, list)}
-        inputs, fault = None, ""
-        try:
-            inputs = parse({k: v for k, v in row.items() if k not in MEASURED})
-        except UnreadableError as unreadable:
-            fault = str(unreadable)
-        yield Row(row.get("id") or f"row {number}", row.get("source_title", ""), inputs, fault, _measured(row))
+@contextmanager
+def _opened(path: Path) -> Iterator[csv.DictReader[str]]:
+    """A CSV file; what goes wrong while reading it is said with its name."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield csv.DictReader(file)
+    except OSError as refused:
+        raise SimulatorError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
+    except (UnicodeDecodeError, csv.Error) as broken:
+        raise SimulatorError(f"{path}: expected a CSV file in UTF-8: {broken}") from broken
+
+
+def header(path: Path) -> list[str]:
+    """Names of the columns of a CSV file.
+
+    Raises
+    ------
+    SimulatorError
+        The file cannot be read or is no CSV.
+    """
+    with _opened(path) as reader:
+        return [name.strip() for name in reader.fieldnames or ()]
+
+
+def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file, by column, without white space around; every row has an ``id``.
+
+    Raises
+    ------
+    SimulatorError
+        The file cannot be read, is no CSV, or lacks a column of ``needed``.
+    """
+    there = header(path)
+    missing = [name for name in needed if name not in there]
+    if missing:
+        raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; "
+                             f"it lacks {', '.join(missing)}")  # fmt: skip
+    with _opened(path) as reader:
+        return [_named(number, line) for number, line in enumerate(reader, 1)]
+
+
+def _named(number: int, line: Mapping[str | Any, Any]) -> dict[str, str]:
+    row = {str(k).strip(): (v or "").strip() for k, v in line.items() if k is not None and not isinstance(v, list)}
+    return row | {"id": row.get("id") or f"row {number}"}
+
+
+def _row(row: Mapping[str, str]) -> Row:
+    inputs, fault = None, ""
+    try:
+        inputs = parse({k: v for k, v in row.items() if k not in MEASURED})
+    except UnreadableError as unreadable:
+        fault = str(unreadable)
+    return Row(row["id"], row.get("source_title", ""), inputs, fault, _measured(row))
 
 
 def read(path: Path) -> list[Row]:
@@ -197,16 +255,4 @@ def read(path: Path) -> list[Row]:
     SimulatorError
         The file cannot be read, is no CSV, or lacks a column that every prediction needs.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            missing = [name for name in NEEDED if name not in header]
-            if missing:
-                raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(NEEDED)}; "
-                                     f"it lacks {', '.join(missing)}")  # fmt: skip
-            return list(_rows(reader))
-    except OSError as refused:
-        raise SimulatorError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
-    except (UnicodeDecodeError, csv.Error) as broken:
-        raise SimulatorError(f"{path}: expected a CSV file in UTF-8: {broken}") from broken
+    return [_row(row) for row in lines(path, NEEDED)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,12 +15,23 @@ from simulator.validation.outcome import Outcome
 from simulator.validation.predict import Prediction
 from simulator.validation.spread import interval
 
-__all__ = ["BY", "TARGETS", "Score", "Scorecard", "scorecard"]
+__all__ = ["BY", "TARGETS", "Entry", "Score", "Scorecard", "columns", "scorecard", "scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scored prediction: its error and that of the constant, predicted over measured less one."""
+
+    id: str
+    error: float
+    guess: float | None  # of a constant utilisation
+    inside: bool  # whether what was measured lies in the 80 % interval
+    stated: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Errors of one group in tokens per second, predicted over measured less one.  [%]"""
+    """Errors of one group, predicted over measured less one.  [%]"""
 
     group: str
     inputs: str  # all, stated or inferred
@@ -81,12 +92,18 @@ def _several_nodes(one: Outcome) -> bool:
     return inputs is not None and (inputs.n_accelerators or 0) > (inputs.accelerators_per_node or 8)
 
 
-def _columns(by: Sequence[str]) -> list[str]:
-    wrong = [name for name in by if name not in BY]
+def columns(by: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The columns asked for.
+
+    Raises
+    ------
+    SimulatorError
+        ``by`` has a name that rows cannot be grouped by.
+    """
+    wrong = [name for name in by if name not in known]
     if wrong:
-        raise SimulatorError(
-            f"--by: expected some of {', '.join(BY)}; got {', '.join(map(repr, wrong))}{did_you_mean(wrong[0], BY)}"
-        )
+        hint = did_you_mean(wrong[0], known)
+        raise SimulatorError(f"--by: expected some of {', '.join(known)}; got {', '.join(map(repr, wrong))}{hint}")
     return list(by)
 
 
@@ -98,57 +115,61 @@ def scorecard(outcomes: Sequence[Outcome], by: Sequence[str] = ()) -> Scorecard:
     SimulatorError
         ``by`` has a name that rows cannot be grouped by.
     """
-    columns = _columns(by)
+    asked = columns(by, BY)
     guess = constant_utilisation(outcomes)
     scored = [(place, one, one.prediction) for place, one in enumerate(outcomes)
               if one.prediction is not None and one.measured is not None]  # fmt: skip
-    places: dict[str, list[int]] = {}
-    if not columns:
+    entries = {place: _entry(one, made, guess.get(place)) for place, one, made in scored}
+    groups: dict[str, list[Entry]] = {}
+    if not asked:
         for name, belongs in _TARGETS:
-            places[name] = [place for place, one, made in scored if belongs(one, made)]
-    fine: dict[str, list[int]] = {}
+            groups[name] = [entries[place] for place, one, made in scored if belongs(one, made)]
+    fine: dict[str, list[Entry]] = {}
     for place, one, made in scored:
-        parts = [BY[column](one, made) for column in columns] or [made.family, _kind(made), made.precision]
-        fine.setdefault((" · " if columns else " ").join(parts), []).append(place)
-    places |= dict(sorted(fine.items()))
-    scores = [score for name, members in places.items() for score in _split(name, members, outcomes, guess)]
+        parts = [BY[column](one, made) for column in asked] or [made.family, _kind(made), made.precision]
+        fine.setdefault((" · " if asked else " ").join(parts), []).append(entries[place])
     return Scorecard(
         rows=len(outcomes),
         predicted=sum(one.prediction is not None for one in outcomes),
         scored=len(scored),
         skipped=dict(Counter(one.reason for one in outcomes if one.prediction is None).most_common()),
-        groups=tuple(scores),
+        groups=scores(groups | dict(sorted(fine.items()))),
     )
 
 
-def _split(name: str, members: list[int], outcomes: Sequence[Outcome], guess: dict[int, float]) -> list[Score]:
-    """The group, and its stated and inferred rows apart."""
-    stated = [place for place in members if (made := outcomes[place].prediction) is not None and made.stated]
-    inferred = [place for place in members if place not in set(stated)]
-    parts = {"all": members, "stated": stated, "inferred": inferred}
-    if not (stated and inferred):
-        del parts["all"]
-    return [_score(name, which, chosen, outcomes, guess) for which, chosen in parts.items() if chosen]
+def _entry(one: Outcome, made: Prediction, guess: float | None) -> Entry:
+    about = interval(made)
+    return Entry(one.row.id, one.error, guess, about.low <= one.ratio <= about.high, made.stated)
 
 
-def _score(name: str, which: str, members: list[int], outcomes: Sequence[Outcome], guess: dict[int, float]) -> Score:
-    chosen = [outcomes[place] for place in members]
-    errors = 100 * np.array([one.error for one in chosen])
+def scores(groups: Mapping[str, Sequence[Entry]]) -> tuple[Score, ...]:
+    """Every group, and its stated and inferred rows apart where it has both."""
+    found = []
+    for name, members in groups.items():
+        stated = [one for one in members if one.stated]
+        inferred = [one for one in members if not one.stated]
+        parts = {"all": members, "stated": stated, "inferred": inferred}
+        if not (stated and inferred):
+            del parts["all"]
+        found += [_score(name, which, chosen) for which, chosen in parts.items() if chosen]
+    return tuple(found)
+
+
+def _score(name: str, which: str, members: Sequence[Entry]) -> Score:
+    errors = 100 * np.array([one.error for one in members])
     sizes = np.abs(errors)
-    guessed = 100 * np.abs([guess[place] for place in members if place in guess])
-    inside = [about.low <= one.ratio <= about.high
-              for one in chosen if one.prediction is not None for about in (interval(one.prediction),)]  # fmt: skip
+    guessed = 100 * np.abs([one.guess for one in members if one.guess is not None])
     return Score(
         group=name,
         inputs=which,
-        rows=len(chosen),
+        rows=len(members),
         median_pct=float(np.median(sizes)),
         mean_pct=float(np.mean(sizes)),
         p90_pct=float(np.quantile(sizes, 0.9)),
         worst_pct=float(sizes.max()),
-        worst_id=chosen[int(np.argmax(sizes))].row.id,
+        worst_id=members[int(np.argmax(sizes))].id,
         bias_pct=float(np.median(errors)),
         baseline_median_pct=float(np.median(guessed)) if len(guessed) else None,
         baseline_p90_pct=float(np.quantile(guessed, 0.9)) if len(guessed) else None,
-        in_interval_pct=100 * float(np.mean(inside)),
+        in_interval_pct=100 * float(np.mean([one.inside for one in members])),
     )

@@ -12,10 +12,11 @@ from simulator.validation.names import kind, known
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.workload import Transformer
 
-__all__ = ["shape"]
+__all__ = ["HEAD", "shape", "usual"]
 
 _ASPECT = 128  # hidden over layers of GPT-3 (128), Llama-2 (128) and Llama-3 (102 to 130)
-_HEAD = 128
+HEAD = 128
+_ROUND = 8  # deep models have layers in multiples of it, so that pipelines divide them
 _SAME = 0.05  # totals this near are of one model
 
 
@@ -50,10 +51,10 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
     experts = inputs.n_experts or (entry.experts if entry else 0)
     experts = 0 if experts == 1 else experts
     modern = (inputs.year or MODERN) >= MODERN
-    usual = None if experts or inputs.params_b is None else _usual_layers(inputs.params_b)
-    layers = take("layers", inputs.layers, entry.layers if entry else None, usual)
-    hidden = take("hidden", inputs.hidden, entry.hidden if entry else None, usual and _ASPECT * usual)
-    heads = take("heads", inputs.heads, entry.heads if entry else None, max(hidden // _HEAD, 1))
+    depth, width = (None, None) if experts or inputs.params_b is None else usual(inputs.params_b * 1e9)
+    layers = take("layers", inputs.layers, entry.layers if entry else None, depth)
+    hidden = take("hidden", inputs.hidden, entry.hidden if entry else None, width)
+    heads = take("heads", inputs.heads, entry.heads if entry else None, max(hidden // HEAD, 1))
     kv_heads = take("kv_heads", inputs.kv_heads, entry.key_value_heads if entry else None, heads)
     vocabulary = take("vocab", inputs.vocab, entry.vocabulary if entry else None, 128256 if modern else 50304)
     gated = inputs.gated_mlp if inputs.gated_mlp is not None else entry.gated if entry else modern
@@ -86,9 +87,11 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
     return _made(inputs, values, settled=entry is not None), filled
 
 
-def _usual_layers(params_b: float) -> int:
-    """Layers of a dense model of usual aspect ratio: N = 12 l h² with h = 128 l."""
-    return max(2, round(math.cbrt(params_b * 1e9 / (12 * _ASPECT**2))))
+def usual(parameters: float) -> tuple[int, int]:
+    """Layers and width of a dense model of the usual aspect ratio, N = 12 l h² with h about 128 l, in round numbers."""
+    layers = max(math.cbrt(parameters / (12 * _ASPECT**2)), 2)
+    layers = round(layers / _ROUND) * _ROUND if layers > _ROUND else round(layers)
+    return layers, max(round(math.sqrt(parameters / 12 / layers) / HEAD), 1) * HEAD
 
 
 def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transformer:
@@ -98,7 +101,7 @@ def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transform
     """
     tried: list[Transformer] = []
     fault = ""
-    heads = [values.get("head_dim")] if settled and values.get("head_dim") else [None, _HEAD]
+    heads = [values.get("head_dim")] if settled and values.get("head_dim") else [None, HEAD]
     for head in heads:
         try:
             tried.append(Transformer(**(values | {"head_dim": head})))

@@ -24,7 +24,7 @@ from simulator.units import Ratio
 from simulator.validation.outcome import Outcome
 from simulator.validation.predict import Prediction
 
-__all__ = ["ALL", "Interval", "Spread", "coverage", "fit", "groups", "interval"]
+__all__ = ["ALL", "Interval", "Spread", "coverage", "fit", "groups", "interval", "quantiles"]
 
 _ENDS = (0.05, 0.95)
 FEWEST_SOURCES = 3
@@ -93,15 +93,20 @@ class Fitted:
     sources: int
 
 
-def _quantiles(rows: Sequence[Outcome]) -> Fitted:
-    """Quantiles in which every source weighs the same."""
-    sizes = Counter(one.row.source for one in rows)
-    ratios = np.array([one.ratio for one in rows])
-    weights = np.array([1 / sizes[one.row.source] for one in rows])
-    order = np.argsort(ratios, kind="stable")
+def quantiles(ratios: Sequence[float], sources: Sequence[str]) -> tuple[float, float]:
+    """Ends of the interval of ratios, in which every source weighs the same."""
+    sizes = Counter(sources)
+    values = np.array(ratios)
+    weights = np.array([1 / sizes[source] for source in sources])
+    order = np.argsort(values, kind="stable")
     below = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
-    low, high = np.interp(_ENDS, below, ratios[order])
-    return Fitted(float(low), float(high), len(rows), len(sizes))
+    low, high = np.interp(_ENDS, below, values[order])
+    return float(low), float(high)
+
+
+def _fitted(rows: Sequence[Outcome]) -> Fitted:
+    sources = [one.row.source for one in rows]
+    return Fitted(*quantiles([one.ratio for one in rows], sources), len(rows), len(set(sources)))
 
 
 def fit(outcomes: Iterable[Outcome]) -> dict[str, Fitted]:
@@ -116,7 +121,7 @@ def fit(outcomes: Iterable[Outcome]) -> dict[str, Fitted]:
         for name, rows in members.items()
         if name == ALL or len({one.row.source for one in rows}) >= FEWEST_SOURCES
     }
-    return {name: _quantiles(rows) for name, rows in enough.items()}
+    return {name: _fitted(rows) for name, rows in enough.items()}
 
 
 def coverage(outcomes: Iterable[Outcome]) -> list[tuple[Outcome, bool]]:

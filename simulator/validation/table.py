@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from simulator.validation.outcome import Outcome
 from simulator.validation.spread import interval
 
-__all__ = ["COLUMNS", "line", "write"]
+__all__ = ["COLUMNS", "Line", "line", "write", "write_lines"]
+
+Line = dict[str, str | float | None]
 
 COLUMNS = (
     "id", "status", "reason", "inferred", "predicted_step_time_s", "predicted_tokens_per_s_per_gpu",
@@ -18,14 +20,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def line(one: Outcome) -> dict[str, str | float | None]:
+def line(one: Outcome) -> Line:
     """One row of the table; ``None`` where there is nothing to say.
 
     ``inferred`` names the inputs that were filled; ``error_pct`` is predicted over measured, less one.
     """
     made = one.prediction
     if made is None:
-        empty: dict[str, str | float | None] = dict.fromkeys(COLUMNS)
+        empty: Line = dict.fromkeys(COLUMNS)
         return empty | {"id": one.row.id, "status": "skipped", "reason": one.reason, "inferred": "",
                         "measured_tokens_per_s_per_gpu": one.measured}  # fmt: skip
     about = interval(made)
@@ -49,9 +51,14 @@ def _cell(value: str | float | None) -> str:
     return value if isinstance(value, str) else "" if value is None else f"{value:.6g}"
 
 
-def write(outcomes: Iterable[Outcome], path: Path) -> None:
-    """The table as a CSV file."""
+def write_lines(columns: Sequence[str], lines: Iterable[Line], path: Path) -> None:
+    """A table as a CSV file."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(value) for value in line(one).values()] for one in outcomes)
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in line.values()] for line in lines)
+
+
+def write(outcomes: Iterable[Outcome], path: Path) -> None:
+    """The table as a CSV file."""
+    write_lines(COLUMNS, map(line, outcomes), path)

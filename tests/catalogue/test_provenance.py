@@ -26,6 +26,7 @@ CLASSES = {
     "sites": ("simulator.economics.site", "Site"),
     "prices": ("simulator.economics.price", "Price"),
     "spreads": ("simulator.validation.spread", "Spread"),
+    "runs": ("simulator.validation.training.predict", "Runs"),
 }
 each_shelf = pytest.mark.parametrize("shelf", CLASSES)
 

@@ -8,9 +8,9 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner
 
-import simulator.validation
+import simulator.validation.kinds
 from simulator.cli import app
-from simulator.validation import measurements
+from simulator.validation import RUNS, measurements
 from simulator.validation.table import COLUMNS
 
 PUBLISHED = measurements()
@@ -22,6 +22,7 @@ def _elsewhere(tmp_path, monkeypatch):
     lines = PUBLISHED.read_text(encoding="utf-8").splitlines()
     few = [lines[0], *(line for line in lines if line.startswith(("korth22", "sc21", "epoch")))]
     Path("few.csv").write_text("\n".join(few) + "\n", encoding="utf-8")
+    Path("half.csv").write_text("id,model,wall_days\n", encoding="utf-8")
 
 
 def _invoke(*arguments: str):
@@ -67,14 +68,35 @@ def test_json_is_one_document_with_every_group_and_reason():
     assert any(score["group"] == "A100-SXM-80GB · fp16" for score in document["groups"])
 
 
-def test_without_a_file_it_takes_the_published_rows():
+def test_without_a_file_it_takes_all_that_was_published():
     document = json.loads(_invoke("--json").stdout)
     assert document["file"] == "seeds/measurements/throughput.csv"
     assert document["rows"] > 1000
+    assert [other["file"] for other in document["also"]] == [
+        "seeds/measurements/runs.csv", "seeds/reliability/cases.yaml",
+    ]  # fmt: skip
+
+
+def test_a_file_of_whole_runs_is_known_by_its_columns():
+    runs = measurements(RUNS)
+    result = _invoke(str(runs), "--out", "out.csv", "--figure", "runs.png", "--by", "accelerator")
+    assert result.exit_code == 0
+    assert "accelerator-hours" in result.stdout
+    with Path("out.csv").open(encoding="utf-8", newline="") as file:
+        written = {row["id"]: row for row in csv.DictReader(file)}
+    assert len(written) == runs.read_text(encoding="utf-8").count("\n") - 1
+    llama = written["llama-3.1-405b"]
+    days = float(llama["predicted_accelerator_hours"]) / 16384 / 24
+    assert float(llama["predicted_wall_days"]) == pytest.approx(days, rel=1e-4)
+    off = 100 * (float(llama["predicted_accelerator_hours"]) / float(llama["measured_accelerator_hours"]) - 1)
+    assert float(llama["error_pct"]) == pytest.approx(off, abs=0.01)
+    assert written["llama-2-70b"]["predicted_wall_days"] == ""
+    assert written["jais-13b"]["reason"] == "accelerator: not stated"
+    assert matplotlib.image.imread("runs.png").shape[0] > 500
 
 
 def test_without_a_file_an_installed_package_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(simulator.validation, "__file__", "/site-packages/simulator/validation/__init__.py")
+    monkeypatch.setattr(simulator.validation.kinds, "__file__", "/site-packages/simulator/validation/kinds.py")
     result = _invoke()
     assert result.exit_code == 2
     assert "not installed with the package" in result.stderr
@@ -99,6 +121,7 @@ def test_a_file_without_rows_has_an_empty_scorecard_and_figure():
         (["none.csv"], "none.csv: cannot be read"),
         (["."], "cannot be read"),
         (["few.csv", "--by", "colour"], "--by: expected some of source"),
+        (["half.csv"], "half.csv: expected a CSV file with the columns id, model, tokens_b"),
         (["few.csv", "--out", "few.csv/out.csv"], "few.csv is not a folder"),
     ],
 )

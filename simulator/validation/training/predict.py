@@ -1,0 +1,132 @@
+"""One run predicted: accelerator-hours from the fastest step, the goodput of its size, and one share.
+
+    hours = tokens / (tokens/s of one accelerator) / (goodput · share) / 3600
+
+**Goodput** is Daly's closed form for a job of that size (:func:`goodput`).  A benchmark neither saves nor is
+interrupted.
+
+**Share** is the one parameter fitted to runs, the same for all: the hours that tuned steps would have taken over the
+hours that were spent.  It stands for layouts that are not the fastest, evaluation, first phases, stalls and runs begun
+anew.  A benchmark has none.  The shelf ``runs`` holds it, written by ``seeds/calibration/fit_runs.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from simulator import catalogue
+from simulator.catalogue import CatalogueEntry
+from simulator.hardware import Storage
+from simulator.reliability import Fleet
+from simulator.reliability.checkpoint import expected_goodput, optimal_interval
+from simulator.units import HOUR, Fraction, Ratio
+from simulator.validation import predict as step
+from simulator.validation.names import known
+from simulator.validation.rows import UnreadableError
+from simulator.validation.training.filling import steps
+from simulator.validation.training.rows import RunInputs
+from simulator.workload.precision import PRECISIONS
+
+__all__ = ["RunPrediction", "Runs", "goodput", "predict"]
+
+_FLEET, _TPU_FLEET, _STORE = "llama-3-fleet", "tpu-v4", "parallel-filesystem"
+_STANDBY = 60.0  # a spare's way in [s]
+
+
+class Runs(CatalogueEntry):
+    """What hours of runs of one kind were found to be, over what their tuned steps would take."""
+
+    share: Fraction = Field(description="hours of the fastest steps over the hours spent, goodput taken out")
+    low: Ratio = Field(description="lower end of the 80 % interval of measured over predicted hours")
+    high: Ratio = Field(description="upper end")
+    largest: int = Field(ge=1, description="most accelerators that were measured at once")
+
+    @classmethod
+    def load(cls, name: str) -> Runs:
+        """The catalogue's kind of run: ``training`` or ``benchmark``."""
+        return cls.model_validate(catalogue.entry("runs", name))
+
+
+@dataclass(frozen=True, slots=True)
+class RunPrediction:
+    """What one run is predicted to take, and what had to be filled for it."""
+
+    hours: float  # accelerator-hours
+    days: float | None  # where the size of the cluster is stated
+    goodput: float
+    tuned_hours: float  # as if every step were the fastest: before the share
+    tokens_per_s: float  # of one accelerator, in a step
+    mfu: float  # of a step
+    flops: float  # of the whole run, attention in full
+    peak: float
+    step: step.Prediction
+    benchmark: bool
+    inferred: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """Its entry of the shelf ``runs``."""
+        return "benchmark" if self.benchmark else "training"
+
+    @property
+    def stated(self) -> bool:
+        """Whether neither the size of the cluster nor the shape of the model was filled by a rule of thumb."""
+        return not {"n_accelerators", "n_experts", "shape"}.intersection(self.inferred)
+
+
+def predict(run: RunInputs) -> RunPrediction:
+    """Predict a run from its inputs.
+
+    Raises
+    ------
+    SimulatorError
+        The row cannot be understood, or no layout is possible; the message is the reason.
+    """
+    asked = steps(run)
+    made = step.predict(asked.inputs)
+    useful = 1.0 if asked.benchmark else goodput(asked.parameters, made)
+    tuned = asked.tokens / made.tokens_per_s / useful / HOUR
+    hours = tuned / Runs.load("benchmark" if asked.benchmark else "training").share
+    if not math.isfinite(hours):
+        raise UnreadableError("no finite time follows from these numbers")
+    shaped = () if known(run.model) else ("shape",)
+    return RunPrediction(
+        hours=hours,
+        days=hours / run.n_accelerators / 24 if run.n_accelerators else None,
+        goodput=useful,
+        tuned_hours=tuned,
+        tokens_per_s=made.tokens_per_s,
+        mfu=made.mfu,
+        flops=made.flops_per_token * asked.tokens,
+        peak=made.peak,
+        step=made,
+        benchmark=asked.benchmark,
+        inferred=(*asked.filled, *shaped),
+    )
+
+
+def goodput(parameters: float, made: step.Prediction) -> float:
+    """Share of a run's time that its steps take, saves and interruptions taken out.
+
+    Faults of the fleet that is published best, Llama 3's, or Google's for TPUs; a wafer counts as a node.  Checkpoints
+    of weights and optimizer state at the optimal interval on a shared store; each fault costs its detection, a spare's
+    way in where a node is lost, the fleet's restart and a load.
+    """
+    fleet = Fleet.load(_TPU_FLEET if made.family == "tpu" else _FLEET)
+    store = Storage.load(_STORE)
+    nodes = made.accelerators / (fleet.accelerators if made.family != "wafer" else 1)
+    rate = sum(cause.rate for cause in fleet.classes.values())
+    recovery = sum(c.rate * (c.detection + c.node_lost * _STANDBY) for c in fleet.classes.values()) / rate
+    formats = PRECISIONS[made.precision]
+    saved = parameters * (formats.weight_bytes + formats.optimizer_bytes)
+    save, between = saved / store.write_rate(nodes), 1 / (rate * nodes)
+    return expected_goodput(
+        interval=optimal_interval(save, between),
+        save=save,
+        between=between,
+        restart=recovery + fleet.restart_time(made.accelerators) + saved / store.read_rate(nodes),
+        while_restarting=True,
+    )
