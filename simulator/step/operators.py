@@ -197,6 +197,7 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     formats = PRECISIONS[recipe.precision]
     tokens = L.microbatch * recipe.sequence / L.context
     each = (2 + 2 * formats.operand_bytes) * tokens / machine.stream if formats.narrow else 0.0 * tokens
+    each = recipe.software.casts * each
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width

@@ -17,6 +17,12 @@ from simulator.step.roofline import Numbers, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
+_BUCKET, _BUCKET_RANK = 40e6, 1e6
+"""Parameters whose gradients travel in one collective, at least, and for each rank of the group.
+
+Megatron-Core's defaults (recalled, not opened): with more ranks larger buckets, so that latency does not take over.
+"""
+
 __all__ = ["Evaluation", "StepTime", "evaluate"]
 
 
@@ -139,7 +145,9 @@ def _data_parallel(
         gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
         scattered = pieces * all_gather(who, gradients / pieces)
         gathered = pieces * all_gather(who, weights / pieces)
-        by_stage = [all_reduce(who, gradients), scattered + gathered, count * scattered + gathered]
+        buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
+        bucketed = buckets * (all_gather(who, gradients / buckets) + all_gather(who, weights / buckets))
+        by_stage = [all_reduce(who, gradients), bucketed, count * scattered + gathered]
         total = total + np.select(
             [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
         )
@@ -150,8 +158,7 @@ def _data_parallel(
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
     times = np.where(L.zero >= 2, count, rounds)
-    buckets = layers * np.where(L.zero >= 2, count, 1)
-    last = np.maximum(1 / buckets, 1 - machine.hidden)
+    last = np.maximum(1 / (layers * np.where(L.zero >= 2, count, 1)), 1 - machine.hidden)
     exposed = np.maximum(total - times * window, last * total)
     slowed: Numbers = exposed + recipe.software.contention * (total - exposed)
     return slowed

@@ -120,3 +120,8 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
     pod = view.domain if wires.topology == "torus" or joined > 1 else None
     kin = "tpu" if chip.family.startswith("tpu") else chip.family
     return Found(view, chip, number_format, kin, box, pod if pod and pod < count else None, tuple(filled))
+
+
+def forget() -> None:
+    """Forget the machines made so far, for the catalogue has been changed under them."""
+    _found.cache_clear()
