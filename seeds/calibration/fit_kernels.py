@@ -26,7 +26,7 @@ from scipy.optimize import least_squares
 from simulator.hardware import Accelerator, Efficiency
 from simulator.step.collectives import all_gather, group
 from simulator.step.machine import Machine
-from simulator.step.roofline import Numbers, attention_time, gemm_time
+from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
 from simulator.workload.precision import PRECISIONS
 
 Rows = NDArray[np.intp]
@@ -216,6 +216,42 @@ def with_attention(machine: Machine, values: Numbers) -> Machine:
     return replace(machine, attention=share, half_keys=keys, narrow_heads=heads)
 
 
+def permute_share(folder: Path, gpu: str, accelerator: Accelerator, machine: Machine) -> tuple[Numbers, float] | None:
+    """Grouped over plain products, permutation over streaming, and what is left [s]; median error on the other half.
+
+    Layers of routed experts in 16 bit with balanced routing, 256 tokens an expert or more and above ``LARGE``: two
+    grouped products; the activation function, 6 f bytes a copy; gathering the copies (4 h each), and adding them up
+    (2 h each, and 2 h for each token).  ``None`` without such rows.
+    """
+    table = pd.read_parquet(folder / f"{gpu}__moe_perf.parquet")
+    kept = (table.moe_dtype == "bfloat16") & (table.distribution == "balanced") & (table.moe_tp_size == 1)
+    table = table[kept & (table.kernel_source == "moe_torch_flow_cutlass")]
+    copies = (table.num_tokens * table.topk / table.moe_ep_size).to_numpy(float)
+    held = (table.num_experts / table.moe_ep_size).to_numpy(float)
+    h, f = table.hidden_size.to_numpy(float), table.inter_size.to_numpy(float)
+    rows = np.flatnonzero((copies / held >= 256) & (6 * copies * h * f > LARGE))
+    if not len(rows):
+        return None
+    # each product pays its launch in what is left over
+    here = replace(machine, launch=0.0, peak=accelerator.peak["bf16"])
+    each = copies / held
+    grouped = gemm_time(here, each, 2 * f, h, batch=held) + gemm_time(here, each, h, f, batch=held)
+    activated = stream_time(here, 6 * copies * f)
+    moved = stream_time(here, 6 * copies * h + 2 * table.num_tokens.to_numpy(float) * h)
+    time = table.latency.to_numpy(float) * 1e-3
+    order = rows[halves(len(rows))[0]], rows[halves(len(rows))[1]]
+
+    def predicted(values: Numbers, chosen: Rows) -> Numbers:
+        kernels, permute, rest = values
+        return np.asarray(grouped[chosen] / kernels + activated[chosen] + moved[chosen] / permute + rest)
+
+    def residuals(values: Numbers) -> Numbers:
+        return np.log(predicted(values, order[0]) / time[order[0]])
+
+    found = fit(residuals, (1.0, 0.5, 5e-5), (0.2, 0.05, 0.0), (3.0, 1.5, 1e-3), (0.1, 0.1, 1e-5))
+    return found, error(predicted(found, order[1]), time[order[1]])[0]
+
+
 def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: float) -> tuple[float, dict[int, float]]:
     """Best share of the scale-up rate an all-gather or reduce-scatter reaches; the model's signed error by size [MiB].
 
@@ -234,6 +270,7 @@ def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: floa
     known: dict[str, Any] = {
         "scaleup": rate * share,
         "domain": int(members),
+        "scaleout": 1.0,  # nothing leaves the domain
         "launch": launch,
         "spans": (),
         "tapers": (),
@@ -277,6 +314,7 @@ def main() -> None:
 
     shares = _shares(folder, data, joint)
     attention = _attention(folder, data, joint, families)
+    permutes = {family: _permute(folder, members, data, joint[family]) for family, members in families.items()}
     print("\n# simulator/catalogue/efficiencies.yaml; what is not fitted here stays as it is")
     for family, members in families.items():
         launch, gemm, memory, wave, half_depth = joint[family]
@@ -285,6 +323,8 @@ def main() -> None:
         print(f"{family}:\n  gemm: {gemm:.3f}\n  memory: {memory:.3f}\n  half_depth: {half_depth:.0f}")
         print(f"  wave: {wave:.3f}\n  launch: {launch * 1e6:.1f} µs\n  attention: {share:.2f}")
         print(f"  half_keys: {keys:.0f}\n  narrow_heads: {heads:.2f}\n  scaleup: {scaleup:.2f}")
+        if not np.isnan(permutes[family]):
+            print(f"  permute: {permutes[family]:.2f}")
         narrow = pd.DataFrame([shares[gpu][0] for gpu in members]).median()
         print(f"  by_format: {{{', '.join(f'{recipe}: {share:.2f}' for recipe, share in narrow.items())}}}")
 
@@ -335,6 +375,22 @@ def _attention(
             print(f"| {family} | {values[0]:.2f} | {values[1]:.0f} | {values[2]:.2f} | {gpu} | {kernels.head} | "
                   f"{middle:.0%}, {mean:.0%} |")  # fmt: skip
     return found
+
+
+def _permute(
+    folder: Path, gpus: list[str], data: dict[str, tuple[Machine, Accelerator, Shapes, Shapes]], values: Numbers
+) -> float:
+    """Print a line for each GPU of a family and return the family's share of permutations."""
+    shares = []
+    for gpu in gpus:
+        machine, accelerator, _, _ = data[gpu]
+        found = permute_share(folder, gpu, accelerator, with_parameters(machine, accelerator, values))
+        if found is not None:
+            (grouped, permute, rest), off = found
+            shares.append(float(permute))
+            print(f"{gpu}: grouped over plain products {grouped:.2f}, permutation over streaming {permute:.2f}, "
+                  f"the rest {rest * 1e6:.0f} µs, error {off:.0%}")  # fmt: skip
+    return float(np.median(shares)) if shares else float("nan")
 
 
 def _score(label: str, values: Numbers, gpu: str, data: tuple[Machine, Accelerator, Shapes, Shapes]) -> None:

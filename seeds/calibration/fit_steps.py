@@ -190,7 +190,9 @@ def _log_error(outcome: Outcome) -> float:
 
 def solved(errors: Values, slopes: NDArray[np.float64], weights: Values, values: Values) -> Values:
     """Parameters that minimise the loss of the linearised errors, and their priors, within bounds."""
-    means, widths, lows, highs = (np.array([getattr(p, k) for p in PARAMETERS]) for k in ("mean", "width", "low", "high"))
+    means, widths, lows, highs = (
+        np.array([getattr(p, k) for p in PARAMETERS]) for k in ("mean", "width", "low", "high")
+    )
     step = np.zeros_like(values)
     for _ in range(40):
         left = errors + slopes @ step
@@ -214,7 +216,7 @@ def fit(rows: Rows, rounds: int = 3) -> tuple[Values, Values, NDArray[np.float64
 
 
 def left_out(rows: Rows, values: Values, errors: Values, slopes: NDArray[np.float64]) -> tuple[Values, pd.DataFrame]:
-    """Errors of each source with parameters fitted to the others, and those parameters. """
+    """Errors of each source with parameters fitted to the others, and those parameters."""
     found, sets = np.empty_like(errors), {}
     for source, chosen in rows.about.groupby("source").indices.items():
         others = np.setdiff1d(np.arange(len(errors)), chosen)

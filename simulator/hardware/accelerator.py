@@ -89,6 +89,9 @@ class Efficiency(CatalogueEntry):
     narrow_heads: float = Field(default=0, ge=0, description="exponent by which heads under 128 wide slow attention")
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
+    permute: Fraction = Field(
+        description="share of a streaming operator's rate that permuting tokens for experts reaches"
+    )
     narrow_formats: Fraction = Field(description="share of an 8- or 4-bit peak reached, relative to 16 bit")
     reference: str = Field(default="", description="accelerator whose clocks `sustained` holds for; empty: all of them")
     hidden: Fraction = Field(

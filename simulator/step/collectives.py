@@ -105,15 +105,16 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
     return np.where(n > 1, (n - 1) / n * size / who.ring + latency + _fill(size), 0.0)
 
 
-def all_to_all(who: Group, size: Numbers) -> Numbers:
+def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Numbers:
     """Exchange ``size`` bytes a member, an equal part with each.
 
     The part for other domains leaves by one interface, and what leaves a tier shares its tapered links with all others:
-    with m of n members below a tier, (n − m)/n of the bytes cross it.
+    with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several members of one domain
+    travel once, and are forwarded there over scale-up links, only the share ``once`` of them leaves.
     """
     n = who.size
-    near = (who.inside - 1) / n
-    slower = np.maximum(size * near / who.up, size * who.spread)
+    near = (who.inside - 1) / np.where(np.asarray(once) < 1, who.inside, n)
+    slower = np.maximum(size * near / who.up, size * once * who.spread)
     return np.where(n > 1, slower + np.log2(np.maximum(n, 2)) * who.hop, 0.0)
 
 

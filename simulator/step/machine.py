@@ -49,6 +49,7 @@ class Machine:
     half_keys: float
     narrow_heads: float
     hidden: float  # share of the data-parallel traffic that arithmetic hides at best
+    permute: float  # share of ``stream`` that permuting tokens reaches
 
 
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
@@ -105,6 +106,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         half_keys=family.half_keys,
         narrow_heads=family.narrow_heads,
         hidden=family.hidden,
+        permute=family.permute,
     )
 
 

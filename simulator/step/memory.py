@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from simulator.step import experts
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.pipeline import in_flight, microbatches, stages
@@ -90,7 +91,7 @@ def _kinds(first: Numbers | float, middle: Numbers | float, last: Numbers) -> Nu
     return rows
 
 
-def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbers]:
+def _parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers, Numbers]:
     """Weights of one rank by kind of stage: of layers, of embeddings, of routed experts. Shape: 3 × layouts.
 
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
@@ -101,16 +102,17 @@ def _parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers, Numbe
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
     embedding = _kinds(table, 0.0, whole) / L.tensor
-    shared, routed = model.shared_parameters * share / L.tensor, model.routed_parameters * share / L.expert
+    shared = model.shared_parameters * share / L.tensor
+    routed = model.routed_parameters * share / experts.ranks(recipe, L)
     mirrored = L.two_way.astype(float)
     if not mirrored.any():
         return shared, embedding, routed
     return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
 
 
-def local_parameters(model: Transformer, L: Layouts) -> tuple[Numbers, Numbers]:
+def local_parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
     """Parameters on the fullest rank: split by tensor and pipeline, and experts. Shape: layouts."""
-    shared, embedding, routed = _parameters(model, L)
+    shared, embedding, routed = _parameters(model, recipe, L)
     return (shared + embedding).max(axis=0), routed[0]
 
 
@@ -124,8 +126,9 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
             feed-forward (2 + x) f, or (4 + x) f gated
         fused attention: 4 a for the logarithm of its sums; unfused: 2 a s, with dropout 5 a s
 
-    ``selective`` recomputation drops what is large and cheap: the scores of unfused attention and the product of a
-    gated feed-forward part (x f).  ``full`` keeps only the layer's input, 2 h.
+    ``selective`` recomputation drops what is large and cheap: the scores of unfused attention, the product of a gated
+    feed-forward part (x f), and what latent attention expands (DeepSeek-V3, arXiv:2412.19437, section 3.2.3).  ``full``
+    keeps only the layer's input, 2 h.  Routed experts: :func:`simulator.step.experts.kept`.
 
     Source
     ------
@@ -140,14 +143,15 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
     wide = np.where(drops, 4, 4 + x) if model.gated else 2 + x
     share = model.expert_layers / model.layers
     dense = wide * model.ffn * (1 - share + (share if model.residual_ffn else 0))
-    routed = share * (model.experts_per_token * (wide * model.expert_width + (2 + x) * h)
-                      + model.shared_experts * wide * model.expert_width)  # fmt: skip
+    dense = dense + share * model.shared_experts * wide * model.expert_width
     kv = np.maximum(model.key_value_heads / t, 1) * model.head
     attention = (4 + cast) * model.heads * model.head / t + 4 * kv
     if model.attention == "mla":  # queries and keys with their rotary part, values, output, and the compressed forms
         whole = model.heads * (2 * (model.head + model.rope_dim) + (2 + cast / 2) * model.value_head)
-        attention = 2 * whole / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
-    kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + (dense + routed) / t
+        expanded = np.where(drops, model.heads * (1 + cast / 2) * model.value_head, whole)  # or as it is compressed
+        attention = 2 * expanded / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
+    kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + dense / t
+    kept = kept + experts.kept(model, recipe, L, recompute)
     scores = (5.0 if recipe.dropout else 2.0) * model.heads * recipe.sequence / t
     kept = kept + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
     result: Numbers = tokens * np.where(recompute == 2, 2 * h / spread, kept)
@@ -177,10 +181,10 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
     recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
     """
-    shared, embedding, routed = _parameters(model, L)
+    shared, embedding, routed = _parameters(model, recipe, L)
     copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
-    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / L.expert, 1) * copies)
+    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
     full, last = stages(model.layers, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer

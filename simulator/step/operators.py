@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.step.collectives import all_gather, all_reduce, all_to_all, group
+from simulator.step import experts
+from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
@@ -58,15 +59,15 @@ def _products(
 
 
 def _attention_shapes(model: Transformer, t: Numbers) -> list[tuple[Numbers, Numbers]]:
-    """(n, k) of the projections of one layer's attention, split over ``t``."""
+    """(n, k) of the projections of one layer's attention, split over ``t``; latent attention's up-projections last."""
     h, a, g, d = model.hidden, model.heads, model.key_value_heads, model.head
     if model.attention == "standard":
         kv = np.maximum(g / t, 1)  # fewer key-value heads than ranks: each rank holds a copy of one
         return [(a * d / t + 2 * kv * d, h * np.ones_like(t)), (h * np.ones_like(t), a * d / t)]
     r, v, rope, ones = model.kv_rank or 1, model.value_head, model.rope_dim, np.ones_like(t)
     ranked = (a * (d + rope) / t, (model.query_rank or h) * ones)
-    query = [(model.query_rank * ones, h * ones), ranked] if model.query_rank else [ranked]
-    return [*query, ((r + rope) * ones, h * ones), (a * (d + v) / t, r * ones), (h * ones, a * v / t)]
+    down = [(model.query_rank * ones, h * ones)] if model.query_rank else []
+    return [*down, ((r + rope) * ones, h * ones), (h * ones, a * v / t), ranked, (a * (d + v) / t, r * ones)]
 
 
 def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
@@ -132,7 +133,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         if dense_share:
             total = total + dense_share * _products(machine, m, dense, backward=backward)
         if share:
-            total = total + share * _experts(machine, model, L, m, backward=backward)
+            total = total + share * _experts(machine, model, recipe, L, m, backward=backward)
         return total
 
     replicated = np.where(L.sequence_parallel > 0, t, 1)
@@ -141,9 +142,9 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
     activation = m * (6 if model.gated else 4) * width
     moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
-    # dispatching and combining the tokens of experts permutes them in memory, both ways
-    moved = moved + share * m / t * model.experts_per_token * 8 * h
     memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
+    if share:
+        memory = memory + share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -161,10 +162,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     context = np.maximum(ring - core_forward, 0)  # hidden behind the attention of the block at hand
     context_back = np.maximum(2 * ring - core_backward, 0)
 
-    expert = np.zeros_like(t)
-    if share:
-        ep = group(machine, L.expert, np.ones_like(t))
-        expert = share * 2 * all_to_all(ep, 2 * m / t * model.experts_per_token * h)
+    expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
 
     zero = np.zeros_like(t)
     memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
@@ -177,8 +175,10 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
     unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.sharding == "program" else 0.0
     again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
+    # latent attention keeps its compressed forms and expands them again
+    expanded = _products(machine, m, attention_gemms[-2:], backward=False) if model.attention == "mla" else 0.0
     redone = Pass(
-        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul, 0.0)),
+        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
         np.where(full, core_forward, again),
         np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
         np.where(full, tensor, 0.0),
@@ -204,25 +204,18 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     return each * (heads + width), each * gradients
 
 
-def _experts(machine: Machine, model: Transformer, L: Layouts, m: Numbers, *, backward: bool) -> Numbers:
-    """Router, shared and routed experts of one layer; routed experts are grouped products over what a rank holds."""
-    t, h, f = L.tensor, float(model.hidden), float(model.expert_width)
-    matrices = 2 if model.gated else 1
-    ones = np.ones_like(t)
-    held = np.maximum(model.experts / L.expert, 1)
-    tokens = m / t * model.experts_per_token / held  # a rank's tokens for each expert it holds, balanced routing
-    total = np.zeros_like(t)
-    for n, k in ((matrices * f * ones, h * ones), (h * ones, f * ones)):
-        if backward:
-            total = total + gemm_time(machine, tokens, k, n, batch=held) + gemm_time(machine, n, k, tokens, batch=held)
-        else:
-            total = total + gemm_time(machine, tokens, n, k, batch=held)
+def _experts(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, *, backward: bool
+) -> Numbers:
+    """Router, shared and routed experts of one layer."""
+    t, h = L.tensor, model.hidden * np.ones_like(L.tensor)
+    total = experts.products(machine, model, recipe, L, m, backward=backward)
     if model.shared_experts:
-        wide = model.shared_experts * f
-        total = total + _products(
-            machine, m, [(matrices * wide / t, h * ones), (h * ones, wide / t)], backward=backward
-        )
-    return total + _products(machine, m / t, [(model.experts * ones, h * ones)], backward=backward, sixteen=True)
+        wide = float(model.shared_experts * model.expert_width)
+        shapes = [((2 if model.gated else 1) * wide / t, h), (h, wide / t)]
+        total = total + _products(machine, m, shapes, backward=backward)
+    scores = [(model.experts * np.ones_like(t), h)]
+    return total + _products(machine, m / t, scores, backward=backward, sixteen=True)
 
 
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
@@ -139,7 +140,8 @@ def _data_parallel(
     gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
     total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    spread = (inside, L.tensor), (L.tensor * inside / L.expert, L.expert)
+    of_experts = experts.ranks(recipe, L)
+    spread = (inside, L.tensor), (L.tensor * inside / of_experts, of_experts)
     for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
         who = group(machine, np.maximum(ranks, 1), stride)
         gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
@@ -201,17 +203,18 @@ def _offloaded(
     return total
 
 
-def _held_up(recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
+def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
-    dropout are made of single operators; recorded graphs need no host.
+    dropout are made of single operators, and those of its experts; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
         return np.zeros_like(L.tensor)
-    least = recipe.software.host * recipe.software.kernels * (1 if recipe.fused_attention else 2)
-    waits: Numbers = np.maximum(least - forward.total, 0) + np.maximum(least - backward.total, 0)
-    return waits + np.where(L.recompute == 2, np.maximum(least - redone.total, 0), 0.0)
+    fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
+    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(model, recipe, L))
+    waits: Numbers = np.maximum(once - forward.total, 0) + np.maximum(back - backward.total, 0)
+    return waits + np.where(L.recompute == 2, np.maximum(once - redone.total, 0), 0.0)
 
 
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
@@ -229,7 +232,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     ends_forward, ends_backward = ends(machine, model, recipe, L)
     full, last = stages(model.layers, L)
     once, head = forward + backward, ends_forward + ends_backward
-    host = _held_up(recipe, L, forward, backward, redone)
+    host = _held_up(model, recipe, L, forward, backward, redone)
     per_layer = once.total + redone.total + host
     ending = last * per_layer + head.total
     # DualPipe pairs the first stage with the last
@@ -248,9 +251,9 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    shared, routed = local_parameters(model, L)
+    shared, routed = local_parameters(model, recipe, L)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
-    expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / L.expert, 1), 1)
+    expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
     updated = 30 * state  # read w, m, v, g in fp32; write w, m, v and 16-bit w
     parts = {

@@ -20,7 +20,12 @@ tp, pp                 1 where weights are sharded over the replicas (stage 3), 
                        a sequence; else the fastest that fits
 cp                     1
 dp                     what tp, pp and cp leave of the accelerators; also where the stated dp contradicts them
-ep                     1 where weights are sharded over the replicas (stage 3); else the fastest divisor of the experts
+ep                     1 on TPUs where weights are sharded over the replicas (stage 3); else the fastest divisor of the
+                       experts
+experts                split over the tensor ranks under Megatron and NeMo where an expert is wider than the model,
+                       as is their default; finer ones are set to be whole, as they are everywhere else
+routing                dropless, unless the model is marked "tokendrop"; a token crosses the fabric once a node under
+                       Megatron-Bridge, NeMo AutoModel and HAI-LLM if dropless, else once for each of its experts
 vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
@@ -76,6 +81,9 @@ class Habits:
     zero: int
     sharding: Literal["layer", "tensor", "program"]
     software: str  # entry of the software shelf
+    splits_experts: bool  # wide ones, over the tensor ranks
+    dropless: bool  # experts take every token
+    node_limited: bool  # a token crosses the fabric once for each node
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
@@ -86,6 +94,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
+    dropped = bool(re.search(r"token-?\s?drop|capacity", inputs.model.casefold()))
     compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
     shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
@@ -97,6 +106,9 @@ def habits(inputs: Inputs, family: str) -> Habits:
         zero=3 if shards else 1 if not old else 0,
         sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",
         software=_software(said, old, family),
+        splits_experts=bool(re.search(r"megatron|nemo", said)),
+        dropless=not dropped,
+        node_limited=bool(re.search(r"bridge|automodel|hai-llm|deepep", said)) and not dropped,
         selects_attention=bool(re.search(r"megatron|nemo", said)),
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,

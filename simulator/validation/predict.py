@@ -74,7 +74,7 @@ def predict(inputs: Inputs) -> Prediction:
     model, filled = shape(inputs)
     filled += on.filled
     usual = habits(inputs, on.accelerator.family)
-    recipe = _recipe(inputs, on, usual, count, filled)
+    recipe = _recipe(inputs, on, model, usual, count, filled)
     layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
     remarks = []
     if inputs.dp is not None and "dp" in filled:
@@ -121,7 +121,7 @@ def _room(evaluation: Evaluation) -> float:
     return max(evaluation.memory.capacity, float(evaluation.memory.total.max(axis=0).min())) * _MISCOUNT
 
 
-def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[str]) -> Recipe:
+def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count: int, filled: list[str]) -> Recipe:
     sequence = inputs.seq_len
     if sequence is None:
         filled.append("seq_len")
@@ -143,6 +143,9 @@ def _recipe(inputs: Inputs, on: Found, usual: Habits, count: int, filled: list[s
         software=Software.load(usual.software),
         gradient_bytes=2.0 if on.precision == "fp16" or usual.sharding == "program" else 4.0,
         repeats=usual.repeats,
+        split_experts=usual.splits_experts and model.experts > 0 and model.expert_width > model.hidden,
+        dropless=usual.dropless,
+        node_limited=usual.node_limited,
     )
 
 
@@ -226,7 +229,7 @@ def _layouts(
     share = -(-recipe.batch // data)
     microbatches = [min(inputs.micro_batch, share)] if inputs.micro_batch else _microbatches(share, usual)
     rows = product(_chunks(inputs, model, usual, pipeline, filled), microbatches, kinds,
-                   _experts(inputs, model, stage, tensor * context * data, filled))  # fmt: skip
+                   _experts(inputs, model, stage, on.accelerator.family, tensor * context * data, filled))  # fmt: skip
     v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T
     same = np.ones_like(v)
     return Layouts(
@@ -267,7 +270,7 @@ def _chunks(inputs: Inputs, model: Transformer, usual: Habits, pipeline: int, fi
     return _divisors(-(-model.layers // pipeline), _LARGEST_CHUNKS)
 
 
-def _experts(inputs: Inputs, model: Transformer, stage: int, room: int, filled: list[str]) -> list[int]:
+def _experts(inputs: Inputs, model: Transformer, stage: int, family: str, room: int, filled: list[str]) -> list[int]:
     """Degrees of expert parallelism: what is stated, or every divisor that has room."""
     if not model.experts:
         return [1]
@@ -276,4 +279,4 @@ def _experts(inputs: Inputs, model: Transformer, stage: int, room: int, filled: 
             raise UnreadableError(f"ep {inputs.ep}: expected at most {model.experts} experts and tp × cp × dp = {room}")
         return [inputs.ep]
     filled.append("ep")
-    return [1] if stage == 3 else _divisors(model.experts, min(room, 256))
+    return [1] if stage == 3 and family.startswith("tpu") else _divisors(model.experts, min(room, 256))

@@ -83,7 +83,8 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
             # the leading dense layers stay the same share of a model that is cut short
             dense = entry.dense_layers if layers == entry.layers else entry.dense_layers * layers // entry.layers
             values |= {"ffn": entry.ffn, "shared_experts": entry.shared_experts, "dense_layers": dense,
-                       "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn}  # fmt: skip
+                       "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
+                       "routing_limit": entry.routing_limit}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
 
 

@@ -21,7 +21,9 @@ class Software(CatalogueEntry):
         description="its attention kernel is written for the accelerator's family, not for an earlier one"
     )
     elementwise: Ratio = Field(description="memory traffic of norms, activations and residuals over that of fused ones")
-    casts: Ratio = Field(description="passes over memory that quantise operands, over one for each that no norm hands over")
+    casts: Ratio = Field(
+        description="passes over memory that quantise operands, over one for each that no norm hands over"
+    )
     logits: float = Field(gt=0, description="bytes moved for each logit by loss and its gradient")
     exposed: Fraction = Field(description="share of tensor-parallel traffic that no matrix product hides")
     contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")

@@ -193,6 +193,9 @@ class Recipe:
     offload: str = "none"
     gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
     repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
+    split_experts: bool = False  # over the tensor ranks, like everything else, where their groups fit
+    dropless: bool = True  # experts take all tokens that come, so the host waits for their number
+    node_limited: bool = True  # a token crosses the fabric once for each domain, however many experts it meets there
 
     @property
     def optimizer_outside(self) -> bool:

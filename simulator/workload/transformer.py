@@ -45,6 +45,9 @@ class Transformer(CatalogueEntry):
     expert_ffn: int | None = Field(default=None, ge=1)
     dense_layers: int = Field(default=0, ge=0, description="leading layers without experts")
     expert_every: int = Field(default=1, ge=1, description="one layer in this many has experts")
+    routing_limit: int | None = Field(
+        default=None, ge=1, description="domains among which a token's experts are chosen"
+    )
     residual_ffn: bool = Field(default=False, description="dense feed-forward beside the experts of a layer")
     trained_tokens: Tokens | None = None
     trained_flop: Flop | None = None

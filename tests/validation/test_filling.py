@@ -227,3 +227,34 @@ def test_every_row_with_a_network_in_numbers_gets_a_sane_rate():
     for text in texts:
         rate = bandwidth(text, 8)
         assert rate is None or (math.isfinite(rate) and 1e9 < rate < 1e11), text
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "expected"),
+    [
+        ("NeMo v24.11.1", "Grok-1 314B", (True, True, False)),
+        ("NeMo v25.05.05", "DeepSeek-V3", (True, True, False)),
+        ("Megatron-Bridge / NeMo 25.11", "Qwen3-235B-A22B", (True, True, True)),
+        ("Megatron-Bridge / NeMo 25.09", "Qwen3-235B-A22B (tokendrop)", (True, False, False)),
+        ("HAI-LLM (DualPipe)", "DeepSeek-V3", (False, True, True)),
+        ("MaxText", "Mixtral 8x22B", (False, True, False)),
+    ],
+)
+def test_only_dropless_tokens_travel_once(framework, model, expected):
+    usual = habits(inputs(framework=framework, model=model, year="2025"), "hopper")
+    assert (usual.splits_experts, usual.dropless, usual.node_limited) == expected
+
+
+@pytest.mark.parametrize(("model", "split"), [("Grok-1", True), ("DeepSeek-V3", False)])
+def test_megatron_splits_wide_experts_and_keeps_fine_ones_whole(model, split):
+    """On four tensor ranks split experts need a quarter of the memory, which the total shows."""
+    row = {"framework": "NeMo", "model": model, "accelerator": "H100", "n_accelerators": "512", "seq_len": "4096",
+           "global_batch_seqs": "1024", "tp": "4", "pp": "8", "ep": "8", "year": "2025", "vpp": "1",
+           "recompute": "full", "micro_batch": "1"}  # fmt: skip
+    megatron, other = (predict(inputs(**(row | {"framework": name}))).memory for name in ("NeMo", "other"))
+    assert (megatron < 0.6 * other) == split
+
+
+def test_a_model_of_the_catalogue_brings_its_routing():
+    model, _ = shape(inputs(model="DeepSeek-V3", layers="8"))
+    assert model.routing_limit == 4

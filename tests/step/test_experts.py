@@ -1,0 +1,147 @@
+"""Layers of routed experts: who holds what, what crosses the fabric, and when the host is what takes time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulator.hardware import Accelerator, Fabric, Node
+from simulator.step import Layout, Layouts, evaluate, experts, machine
+from simulator.step.collectives import all_to_all, group
+from simulator.step.memory import footprint, local_parameters
+from simulator.workload import Recipe, Transformer
+
+DEEPSEEK = Transformer.load("DeepSeek-V3")
+GROK = Transformer.load("Grok-1")
+QWEN = Transformer.load("Qwen3-235B-A22B")
+SMALL = Transformer(
+    name="Qwen3-30B-A3B", layers=48, hidden=2048, ffn=6144, heads=32, kv_heads=4, head_dim=128, vocabulary=151936,
+    experts=128, experts_per_token=8, expert_ffn=768,
+)  # fmt: skip
+RECIPE = Recipe(batch=512, sequence=4096)
+
+
+def on(node_name, precision="bf16"):
+    node = Node.load(node_name)
+    return machine(node, Accelerator.load(node.accelerator), Fabric.load("infiniband-ndr-400g"), precision=precision)
+
+
+@pytest.fixture(scope="module")
+def h100():
+    return on("HGX-H100")
+
+
+@pytest.fixture(scope="module")
+def b200():
+    return on("HGX-B200", "fp8")
+
+
+def exchanged(machine, model, layout, tokens=4096.0, **recipe):
+    return experts.exchange(machine, model, replace(RECIPE, **recipe), Layouts.of([layout]), np.array([tokens]))[0]
+
+
+WIDE = Layout(expert=64, data=64)  # eight boxes of eight
+
+
+@pytest.mark.parametrize("limit", [None, 4])
+def test_a_token_crosses_as_often_as_random_routing_says(h100, limit):
+    """Drawn by chance instead of by formula: nodes among which a token's eight experts lie, over eight copies."""
+    draws = np.random.default_rng(0)
+    nodes = [draws.permutation(8)[: limit or 8] for _ in range(4000)]
+    met = [len({int(node) for node in draws.choice(allowed, 8)}) for allowed in nodes]
+    model = DEEPSEEK.model_copy(update={"routing_limit": limit})
+    far = replace(h100, scaleup=1e18, latency=0.0)  # what is left is what leaves the boxes
+    share = exchanged(far, model, WIDE) / exchanged(far, model, WIDE, node_limited=False)
+    assert share == pytest.approx(np.mean(met) / 8, rel=0.02)
+
+
+def test_inside_one_domain_nothing_is_saved_by_sending_once(h100):
+    box = Layout(expert=8, data=8)
+    assert exchanged(h100, QWEN, box) == pytest.approx(exchanged(h100, QWEN, box, node_limited=False))
+
+
+def test_what_is_sent_once_still_arrives_at_every_member(h100):
+    """With a fabric without limits, forwarding inside the box remains."""
+    who = group(replace(h100, scaleout=1e18, latency=0.0), np.array([64.0]), np.array([1.0]))
+    size = np.array([1e9])
+    assert all_to_all(who, size, once=0.3)[0] == pytest.approx(size[0] * 7 / 8 / h100.scaleup)
+    assert all_to_all(who, size)[0] == pytest.approx(size[0] * 7 / 64 / h100.scaleup)
+
+
+def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
+    """Grok-1 on four tensor ranks: each holds a quarter of an expert for four times the tokens."""
+    layouts = Layouts.of([Layout(tensor=4, expert=8, data=8)])
+    whole, split = RECIPE, replace(RECIPE, split_experts=True)
+    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts) for recipe in (whole, split))
+    assert same == shared
+    assert quarter * 4 == pytest.approx(routed)
+    times = [
+        experts.products(h100, GROK, recipe, layouts, np.array([8192.0]), backward=False)[0]
+        for recipe in (whole, split)
+    ]
+    assert times[1] == pytest.approx(times[0], rel=0.05)
+
+
+def test_groups_larger_than_the_replicas_hold_whole_experts():
+    """Sixty-four groups need the tensor ranks when there are thirty-two replicas."""
+    layouts = Layouts.of([Layout(tensor=2, expert=32, data=32), Layout(tensor=2, expert=64, data=32)])
+    assert list(experts.sharing(replace(RECIPE, split_experts=True), layouts)) == [2, 1]
+    assert list(experts.sharing(RECIPE, layouts)) == [1, 1]
+
+
+def test_grok_fits_on_gb200_only_with_split_experts():
+    """The published rows on 128 to 512 GB200 have one stage of four tensor ranks and eight expert groups."""
+    layouts = Layouts.of([Layout(tensor=4, expert=8, data=128, recompute="full")])
+    recipe = Recipe(batch=1024, sequence=8192)
+    whole, split = (
+        footprint(on("GB200-tray"), GROK, replace(recipe, split_experts=parts), layouts).margin[0]
+        for parts in (False, True)
+    )
+    assert whole < 0 < split
+
+
+def test_no_copy_is_sorted_where_a_rank_holds_one_expert():
+    """Then a node-limited exchange delivers the tokens as the product wants them."""
+    layouts = Layouts.of([Layout(expert=256, data=256), Layout(expert=64, data=256)])
+    one, four = experts.permuted(DEEPSEEK, RECIPE, layouts, np.array([4096.0, 4096.0]))
+    assert one == 0
+    assert four == 4096 * 8 * DEEPSEEK.experts_per_token * DEEPSEEK.hidden
+
+
+def test_small_microbatches_of_fine_experts_wait_for_the_host(b200):
+    """Megatron-Bridge on eight B200: four times the tokens at once, 2.8 times as many a second (26.02, 26.02.01)."""
+
+    def rate(microbatch, **recipe):
+        layouts = Layouts.of([Layout(expert=8, data=8, microbatch=microbatch)])
+        return 1 / evaluate(b200, SMALL, replace(RECIPE, precision="fp8", **recipe), layouts).total[0]
+
+    assert rate(4) / rate(1) > 2
+    assert rate(1, dropless=False) > 1.3 * rate(
+        1
+    )  # nothing to wait for: 25.09, with tokens dropped, is 1.9 times faster
+    assert rate(4, cuda_graphs=True) / rate(1, cuda_graphs=True) < 1.2
+
+
+def test_recorded_graphs_and_dense_models_launch_no_more():
+    dense = Transformer.load("Llama-3-8B")
+    assert [float(extra[0]) for extra in experts.launches(dense, RECIPE, Layouts.of([Layout()]))] == [0, 0]
+
+
+def test_latent_attention_is_kept_compressed_and_paid_for(h100):
+    """Selective recomputation of DeepSeek-V3 frees a quarter of the activations at least for a few per cent of time."""
+    layouts = Layouts.of([
+        Layout(pipeline=8, expert=64, data=64, recompute=recompute) for recompute in ("none", "selective", "full")
+    ])  # fmt: skip
+    evaluation = evaluate(h100, DEEPSEEK, Recipe(batch=4096, sequence=4096), layouts)
+    none, selective, full = evaluation.memory.activations.max(axis=0)
+    assert full < selective < 0.75 * none
+    quick, some, all_again = evaluation.total
+    assert quick < some < 1.05 * quick < all_again
+
+
+def test_eight_bit_operands_are_half_as_large():
+    layouts = Layouts.of([Layout(expert=8, data=8)])
+    recipes = (replace(RECIPE, precision=precision) for precision in ("bf16", "fp8"))
+    wide, narrow = (experts.kept(SMALL, recipe, layouts, layouts.recompute)[0] for recipe in recipes)
+    saved = SMALL.experts_per_token * (SMALL.hidden + SMALL.expert_width)
+    assert wide - narrow == pytest.approx(saved)
