@@ -124,9 +124,9 @@ def _software(said: str, old: bool, family: str) -> str:
         return "megatron-2021"
     if re.search(r"nemo|bridge|nvidia|megascale|hai-llm", said):
         return "nemo"
-    if not said or re.search(r"megatron|primus", said):
+    if not said or re.search(r"megatron|primus|internal", said):
         return "megatron"
-    return "compiled" if re.search(r"torchtitan|fms|compile|flashattention|internal", said) else "pytorch"
+    return "compiled" if re.search(r"torchtitan|fms|compile|flashattention", said) else "pytorch"
 
 
 def zero(text: str) -> int | None:
