@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from simulator.errors import PlanError
-from simulator.units import Tokens, Unit, show
+from simulator.units import Seconds, Tokens, Unit, show
 
 __all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
 
@@ -90,6 +90,11 @@ class TrainingJob(BaseModel):
     dropout: bool = Field(default=False, description="dropout between blocks, as models before 2022 had")
     sharding: Literal["layer", "tensor"] = Field(
         default="layer", description="ZeRO-3 gathers a layer at once (FSDP), or each tensor by itself (early DeepSpeed)"
+    )
+
+    elastic: Seconds | None = Field(
+        default=None,
+        description="stall of all replicas when one fails and the others go on without it; default: all restart",
     )
 
     @field_validator("tokens")
