@@ -39,8 +39,8 @@ def entry(kind: str, found: Fitted) -> str:
     return (
         f"\n{kind}:\n  share: {found.share:.3f}\n  low: {found.low:.3f}\n  high: {found.high:.3f}\n"
         f"  largest: {found.largest}\n  status: estimate\n  estimates:\n    share: {WHY[kind]}, {rests}\n"
-        f"    low: 5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
-        f"    high: 95 % quantile of measured over predicted hours, {rests} that weigh the same\n"
+        f"    low: 7.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
+        f"    high: 92.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
         "    largest: most accelerators of any run\n"
     )
 

@@ -93,14 +93,16 @@ class Fitted:
     sources: int
 
 
-def quantiles(ratios: Sequence[float], sources: Sequence[str]) -> tuple[float, float]:
-    """Ends of the interval of ratios, in which every source weighs the same."""
+def quantiles(
+    ratios: Sequence[float], sources: Sequence[str], ends: tuple[float, float] = _ENDS
+) -> tuple[float, float]:
+    """Quantiles of ratios at both ``ends``, in which every source weighs the same."""
     sizes = Counter(sources)
     values = np.array(ratios)
     weights = np.array([1 / sizes[source] for source in sources])
     order = np.argsort(values, kind="stable")
     below = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
-    low, high = np.interp(_ENDS, below, values[order])
+    low, high = np.interp(ends, below, values[order])
     return float(low), float(high)
 
 

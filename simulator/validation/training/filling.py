@@ -10,6 +10,8 @@ n_accelerators         the power of two that would be done in a month at 40 % of
 experts                the catalogue's model of that name; else eight of E a token, each a third of the usual width of
                        a dense model of the active parameters, E the power of two that gives the total
 precision              16 bit; in a benchmark the narrowest format of the accelerator
+framework              NVIDIA's own on its accelerators, NeMo: steps are as tuned as they can be, the share is what
+                       others lose against them; else unknown
 layout, batch, ...     as for step times (``simulator.validation.filling``)
 ====================== =================================================================================================
 
@@ -37,6 +39,7 @@ _IN_SERVICE = 3  # years from an accelerator's release to the middle of its serv
 _USUAL_MFU = 0.4
 _USUAL_DAYS = 30
 _FEWEST = 8
+_TUNED = "NeMo"
 _BENCHMARK = 4 * HOUR  # arithmetic at peak that ends within it is a benchmark's
 _PER_TOKEN = 8
 _EXPERT_VOCABULARY = 129280  # DeepSeek-V3's
@@ -83,7 +86,8 @@ def steps(run: RunInputs) -> Steps:
     benchmark = seconds / count < _BENCHMARK
     row = {
         "model": run.model, "accelerator": run.accelerator, "year": year, "n_accelerators": count,
-        "params_b": run.params_b, "precision": _narrowest(chip) if benchmark else "", **shape,
+        "params_b": run.params_b, "precision": _narrowest(chip) if benchmark else "",
+        "framework": _TUNED if chip.vendor == "NVIDIA" else "", **shape,
     }  # fmt: skip
     inputs = parse({name: "" if value is None else str(value) for name, value in row.items()})
     return Steps(inputs, tokens, total, benchmark, tuple(filled))
