@@ -106,7 +106,7 @@ def _chunks(layers: int, pipeline: int, interleave: int) -> int:
     """Chunks a stage, as many as its layers divide into and no more than there are now."""
     if pipeline == 1 or pipeline > layers:
         return 1
-    return max(v for v in divisors(-(-layers // pipeline)) if v <= interleave)
+    return max(v for v in divisors(-(-layers // pipeline)) if v <= interleave and pipeline * v <= layers)
 
 
 def _refilled(layouts: list[Layout], accelerators: int, batch: int) -> list[Layout]:

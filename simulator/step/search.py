@@ -114,7 +114,7 @@ def _grid(
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
     rows: list[tuple[int, ...]] = []
     for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
-        chunks = [v for v in divisors(-(-layers // p)) if v <= 16] if p > 1 else [1]
+        chunks = [v for v in divisors(-(-layers // p)) if v == 1 or (v <= 16 and p * v <= layers)] if p > 1 else [1]
         parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
         stages = (1, 2, 3) if p == 1 else (1, 2)
         for schedule in _schedules(r, p):
@@ -315,10 +315,15 @@ def _doublings(L: Layouts, request: LayoutRequest) -> NDArray[np.float64]:
 def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> NDArray[np.bool_]:
     """Which layouts :func:`check` would let pass."""
     fine = (L.microbatch <= recipe.batch) & (L.tensor * L.context * L.data % L.expert == 0)
+    fine &= recipe.offload == "none" or machine.host > 0
     if machine.execution == "gpu":
         held = np.ceil(model.layers / L.pipeline)
         fine &= (model.heads % L.tensor == 0) & (L.tensor <= machine.domain) & (L.context <= recipe.sequence)
-        fine &= (L.pipeline <= model.layers) & (held % L.interleave == 0) & (max(model.experts, 1) % L.expert == 0)
+        fine &= (
+            (L.pipeline * L.interleave <= model.layers)
+            & (held % L.interleave == 0)
+            & (max(model.experts, 1) % L.expert == 0)
+        )
         fine &= ((L.schedule == 0) | (L.interleave == 1)) & (~L.two_way | (L.pipeline % 2 == 0))
     else:
         tiles = 1 if machine.execution == "wafer" else np.inf

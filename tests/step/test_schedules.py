@@ -11,6 +11,7 @@ from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine
 from simulator.step.pipeline import bubble
+from simulator.step.search import candidates
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 LLAMA = Transformer.load("Llama-3.1-405B")
@@ -108,3 +109,9 @@ def test_sharding_inside_a_node_trades_memory_for_traffic(h100):
     assert again == everywhere > node
     assert found.memory.margin[0] > found.memory.margin[1]
     assert found.memory.at(1).optimizer == pytest.approx(64 * found.memory.at(0).optimizer)
+
+
+def test_no_stage_gets_chunks_without_a_layer(h100):
+    """126 layers in 16 stages leave eight a stage, but not eight chunks in each."""
+    found = candidates(h100, LLAMA, RECIPE, 2048, LayoutRequest(schedule="any"))
+    assert (found.pipeline * found.interleave <= LLAMA.layers).all()
