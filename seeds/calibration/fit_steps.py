@@ -6,7 +6,8 @@
 Reads ``seeds/measurements/throughput.csv`` and predicts it as ``simgpu validate`` does.  The parameters below belong to
 accelerator families and to software; none belongs to a row, a model or a source.  The fit minimises the sum over rows
 of w · min(|log(predicted / measured)|, 0.6), w = 1 / √(rows of the source), by Gauss–Newton steps on the reweighted
-least squares of that loss, with a weak Gaussian prior on each parameter: its mean is what one would say without these rows.
+least squares of that loss, with a weak Gaussian prior on each parameter: its mean is what one would say without these
+rows.
 
 For each source in turn the fit is repeated without its rows, on the derivatives at the full solution, and its rows are
 then predicted anew with those parameters: the left-out error.  ``--write`` puts the fitted values into the catalogue.
