@@ -217,7 +217,7 @@ def test_plan_shows_the_waterfall_and_json_agrees():
         "model arithmetic at peak",
         "memory, GB",
         "why this layout",
-        "stage 1",
+        "replica",
         "thin evidence",
         "if nothing broke",
     ):
