@@ -37,6 +37,7 @@ from simulator.workload import Software
 
 Values = NDArray[np.float64]
 CAP, CORNER = 0.6, 0.03  # beyond it a row pulls no more; below it errors are noise of repeated measurements
+NOISE = 0.1  # what errors of rows scatter by when all is right: sets how much they weigh against the priors
 STEP = 0.04  # of a parameter, for its derivative
 NEUTRAL = 0.25
 
@@ -197,7 +198,7 @@ def solved(errors: Values, slopes: NDArray[np.float64], weights: Values, values:
     step = np.zeros_like(values)
     for _ in range(40):
         left = errors + slopes @ step
-        pull = weights / np.maximum(np.abs(left), CORNER) * (np.abs(left) < CAP)
+        pull = weights / NOISE / np.maximum(np.abs(left), CORNER) * (np.abs(left) < CAP)
         normal = slopes.T @ (slopes * pull[:, None]) + np.diag(1 / widths**2)
         step = np.linalg.solve(normal, -slopes.T @ (pull * errors) - (values - means) / widths**2)
         step = np.clip(values + step, lows, highs) - values

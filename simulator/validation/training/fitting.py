@@ -15,7 +15,7 @@ __all__ = ["Fitted", "LeftOut", "fit", "interval", "left_out"]
 
 
 _ENDS = (0.075, 0.925)
-"""Quantiles that hold about 80 % of the runs of a source left out: 82 %; 5 and 95 % hold 89, 10 and 90 % hold 75."""
+"""Quantiles that hold 82 % of the runs of a source left out; those at 5 and 95 % hold 89 %, at 10 and 90 % 75 %."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class Runs(CatalogueEntry):
     """What hours of runs of one kind were found to be, over what their tuned steps would take."""
 
     share: Fraction = Field(description="hours of the fastest steps over the hours spent, goodput taken out")
-    low: Ratio = Field(description="lower end of the 80 % interval of measured over predicted hours")
-    high: Ratio = Field(description="upper end")
+    low: Ratio = Field(description="7.5 % quantile of measured over predicted hours")
+    high: Ratio = Field(description="92.5 % quantile")
     largest: int = Field(ge=1, description="most accelerators that were measured at once")
 
     @classmethod
