@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import simpy
+from functools import partial
 
+from simulator.engine.calendar import Calendar, HeapCalendar, SimpyCalendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.delivery import deliver
-from simulator.engine.failures import check_count, fail
-from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Sample
+from simulator.engine.hazards import Hazards, check_count
+from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Loss, Mark, Sample, Tally
 from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
+from simulator.engine.streams import Stream
 from simulator.engine.training import Training
 from simulator.plan.model import Plan
 
-__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Sample", "simulate"]
+__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "sample", "simulate"]
 
 
 def simulate(plan: Plan, *, seed: int | None = None) -> Log:
@@ -28,32 +30,73 @@ def simulate(plan: Plan, *, seed: int | None = None) -> Log:
     PlanError
         So many failures are expected that nobody could wait for the end.
     """
-    check_count(plan)
-    seed = plan.seed if seed is None else seed
-    env, cluster, record = simpy.Environment(0.0), Cluster(plan), Record(len(plan.jobs))
-    workshop = Workshop(env, plan, cluster, record, seed)
-    failures = [env.process(fail(env, cause, cluster, workshop, seed)) for cause in plan.causes]
-    # Power and nodes of the first moment have to be there before a job looks for them.
-    env.process(supply(env, plan, cluster, record))
-    env.process(deliver(env, plan, cluster, record, failures))
-    trainings = [Training(env, index, plan, cluster, record) for index in range(len(plan.jobs))]
-    cluster.tenants.extend(trainings)
-
-    while not all(cluster.finished) and env.peek() <= plan.horizon:
-        env.step()
-        if cluster.dirty and env.peek() > env.now:  # one sample per moment, after all of its changes
-            record.sample(env.now, cluster)
-
-    end = env.now if all(cluster.finished) else plan.horizon
-    if not all(cluster.finished):
-        record.event(end, "horizon", "", "reached before all jobs were done")
-    jobs = tuple(training.end(end) for training in trainings)
-    record.sample(end, cluster)
+    record, tally = _live(plan, plan.seed if seed is None else seed, SimpyCalendar(), told=True)
     return Log(
-        seed=seed,
-        end=end,
+        seed=tally.seed,
+        end=tally.end,
         intervals=tuple(interval for intervals in record.intervals for interval in intervals),
         events=tuple(record.events),
         samples=tuple(record.samples),
-        jobs=jobs,
+        jobs=tally.jobs,
+        tally=tally,
     )
+
+
+def sample(plan: Plan, *, seed: int) -> Tally:
+    """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep, to the last bit."""
+    return _live(plan, seed, HeapCalendar(), told=False)[1]
+
+
+def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Record, Tally]:
+    """The one life both calendars run."""
+    check_count(plan)
+    cluster, record = Cluster(plan), Record(plan, told=told)
+    workshop = Workshop(calendar, plan, cluster, record, seed)
+    hazards = Hazards(calendar, plan, cluster, workshop, seed)
+    # Power and nodes of the first moment have to be there before a job looks for them.
+    supply(calendar, plan, cluster, record)
+    deliver(calendar, plan, cluster, record, hazards)
+    repeats = Stream(seed, "repeated failures").uniform
+    trainings = [Training(calendar, index, plan, cluster, record, repeats) for index in range(len(plan.jobs))]
+    cluster.tenants.extend(trainings)
+    for training in trainings:
+        calendar.after(0.0, training.begin)
+    if plan.maintenance is not None:
+        every, lasts = plan.maintenance.every, plan.maintenance.lasts
+        calendar.after(every, partial(_maintain, calendar, cluster, every, lasts))
+
+    while not all(cluster.finished) and calendar.peek() <= plan.horizon:
+        calendar.step()
+        if cluster.dirty and calendar.peek() > calendar.now:  # one sample per moment, after all of its changes
+            record.meter(calendar.now, cluster)
+
+    end = calendar.now if all(cluster.finished) else plan.horizon
+    if not all(cluster.finished):
+        record.event(end, "horizon", "", "reached before all jobs were done")
+    jobs = tuple(training.end(end) for training in trainings)
+    record.meter(end, cluster)
+    record.mark(end, cluster)
+    return record, Tally(
+        seed=seed,
+        end=end,
+        jobs=jobs,
+        spent=tuple(record.spent),
+        last=tuple(record.last),
+        losses=dict(record.losses),
+        energy=record.energy,
+        peak_power=record.peak,
+        installed=tuple(cluster.installed),
+        node_seconds=tuple(record.node_seconds),
+        marks=tuple(record.marks),
+        down=dict(record.down),
+        faults=record.faults,
+        replaced=record.replaced,
+        crew_seconds=record.crew_seconds,
+        crew_wait=record.crew_wait,
+    )
+
+
+def _maintain(calendar: Calendar, cluster: Cluster, every: float, lasts: float) -> None:
+    for tenant in cluster.tenants:
+        tenant.maintain(lasts)
+    calendar.after(every, partial(_maintain, calendar, cluster, every, lasts))

@@ -22,6 +22,15 @@ class Tenant(Protocol):
     def strike(self, cause: Cause) -> None:
         """A failure has hit one of the job's nodes."""
 
+    def suffer(self, cause: Cause) -> bool:
+        """A fault that nobody notices yet has hit one of the job's nodes; whether it does any harm."""
+
+    def recover_from(self, cause: Cause, *, stop: bool) -> None:
+        """That fault has been found; ``stop``: the job has to."""
+
+    def maintain(self, lasts: float) -> None:
+        """Stand still for a while, after a save."""
+
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
 
@@ -45,6 +54,8 @@ class Cluster:
         self.computing = [False] * len(plan.jobs)
         self.finished = [False] * len(plan.jobs)
         self.tenants: list[Tenant] = []
+        self._standby, self._warm = plan.standby, plan.warm
+        self._hot = None if plan.hot is None else [0.0] * plan.hot  # when each place of a hot spare is filled
         self.cap = math.inf
         self.exposure = 0.0  # installed nodes, each with its pool's failure weight
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
@@ -110,6 +121,28 @@ class Cluster:
         self.dirty = True
         return taken
 
+    def time_to_join(self, now: float, nodes: int) -> float:
+        """How long until so many spares have taken their places; hot ones first, which are then replaced. [s]"""
+        if self._hot is None:
+            return self._standby if nodes else 0.0
+        longest = 0.0
+        for _ in range(nodes):
+            place = min(range(len(self._hot)), key=self._hot.__getitem__, default=None)
+            if place is None or self._hot[place] > now:
+                return self._warm
+            self._hot[place], longest = now + self._warm, self._standby
+        return longest
+
+    def refill(self, job: int) -> bool:
+        """Give the job idle nodes for those it has lost, if there are enough; whether there were."""
+        rung = self.rungs[job]
+        assert rung is not None, "asked only of a job that has nodes"
+        idle, held = self.idle_on(), self.held[job]
+        if any(need - have > free for need, have, free in zip(rung.nodes, held, idle, strict=True)):
+            return False
+        self.assign(job, rung)
+        return True
+
     def leave(self, job: int) -> None:
         """The job is done and needs nothing any more."""
         self.assign(job, None)
@@ -153,6 +186,42 @@ class Cluster:
                 node -= held[index]
             return (index, None) if node < self.idle_on()[index] else None
         return None
+
+    def victim_in(self, pool: int, share: float) -> tuple[int, int | None] | None:
+        """Pool and job of the node at ``share`` of a pool's healthy ones; None if it is switched off."""
+        node = share * (self.installed[pool] - self.broken[pool])
+        for job, held in enumerate(self.held):
+            if node < held[pool]:
+                return pool, job
+            node -= held[pool]
+        return (pool, None) if node < self.idle_on()[pool] else None
+
+    def neighbours(self, share: float, nodes: int, part: float) -> tuple[int, dict[int | None, int]]:
+        """Pool of the vertex at ``share`` of all nodes, and the nodes that go dark when a part of its nodes does.
+
+        Jobs sit side by side, each on neighbouring nodes, then the idle ones and the broken ones: what schedulers that
+        know the topology aim at.
+        """
+        position = share * sum(self.installed)
+        for pool in range(len(self.pools) - 1):
+            if position < self.installed[pool]:
+                break
+            position -= self.installed[pool]
+        else:
+            pool = len(self.pools) - 1
+        nodes = min(nodes, self.installed[pool])
+        first = int(position) // nodes * nodes if nodes else 0
+        last = min(first + nodes, self.installed[pool])
+        hit: dict[int | None, int] = {}
+        begins = 0
+        idle = self.idle_on()[pool]
+        groups: list[tuple[int | None, int]] = [(job, held[pool]) for job, held in enumerate(self.held)]
+        for job, there in (*groups, (None, idle)):
+            inside = min(last, begins + there) - max(first, begins)
+            if inside > 0:
+                hit[job] = math.ceil(inside * part)
+            begins += there
+        return pool, hit
 
     def idle_on(self) -> list[int]:
         """Idle nodes that the cap lets stay on, by pool."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Sample"]
+__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally"]
 
 
 class Activity(StrEnum):
@@ -76,6 +77,49 @@ class JobEnd:
     running: float  # seconds in which the job ran, between interruptions
 
 
+@dataclass(slots=True)
+class Loss:
+    """What one cause has cost all jobs until now."""
+
+    stops: int = 0  # running jobs stopped
+    setbacks: int = 0  # jobs struck that were not running again yet
+    seconds: float = 0.0  # wall time of jobs: lost work, recovery, loading, waiting, planned stop
+    accelerator_seconds: float = 0.0  # the same times the accelerators of the job's size
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Running totals at one moment."""
+
+    time: float
+    tokens: tuple[float, ...]  # safely trained, by job
+    energy: float  # [J]
+    node_seconds: tuple[float, ...]  # of installed nodes, by pool
+    working: float  # node-seconds
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The books of a run, kept while it happens: all that a summary needs, and nothing that grows with events."""
+
+    seed: int
+    end: float
+    jobs: tuple[JobEnd, ...]
+    spent: tuple[Mapping[Activity, float], ...]  # wall time by activity, job after job
+    last: tuple[Activity | None, ...]  # what each job was doing at the end
+    losses: Mapping[str, Loss]  # by cause
+    energy: float
+    peak_power: float
+    installed: tuple[int, ...]
+    node_seconds: tuple[float, ...]
+    marks: tuple[Mark, ...]  # some hundred, and one at each delivery
+    down: Mapping[int, float]  # seconds with so many nodes broken
+    faults: int  # nodes that broke
+    replaced: int  # lost nodes whose place a spare took
+    crew_seconds: float  # hands at work
+    crew_wait: float  # broken nodes waiting for hands
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """A whole run."""
@@ -86,3 +130,4 @@ class Log:
     events: tuple[Event, ...]
     samples: tuple[Sample, ...]
     jobs: tuple[JobEnd, ...]
+    tally: Tally | None = None  # of logs that a simulation wrote

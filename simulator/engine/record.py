@@ -1,29 +1,51 @@
-"""The log while it is being written."""
+"""The books: what a run needs to be summed up, always; what it needs to be told, when somebody will read it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from simulator.engine.log import Activity, Event, Interval, Sample
+from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
 
 if TYPE_CHECKING:
     from simulator.engine.cluster import Cluster
+    from simulator.plan.model import Plan
 
 __all__ = ["Record"]
 
+_MARKS = 1000  # in a horizon
+_ROUNDING = 1e-6  # [s]
+
 
 class Record:
-    """Intervals by job, events and samples, in the order of time."""
+    """Sums by job, cause and activity; intervals by job, events and samples in the order of time if it is told."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, plan: Plan, *, told: bool) -> None:
+        jobs, pools = len(plan.jobs), len(plan.pools)
+        self._told = told
         self.intervals: list[list[Interval]] = [[] for _ in range(jobs)]
         self.events: list[Event] = []
         self.samples: list[Sample] = []
+        self.spent: list[dict[Activity, float]] = [dict.fromkeys(Activity, 0.0) for _ in range(jobs)]
+        self.last: list[Activity | None] = [None] * jobs
+        self.losses: dict[str, Loss] = defaultdict(Loss)
+        self.down: dict[int, float] = defaultdict(float)
+        self.marks: list[Mark] = []
+        self.faults = self.replaced = 0
+        self.crew_seconds = self.crew_wait = 0.0
+        self.energy = self.peak = self.working = 0.0
+        self.node_seconds = [0.0] * pools
+        self._watts = 0.0
+        self._since = 0.0
+        self._state: tuple[list[int], int, int] = ([0] * pools, 0, 0)  # installed by pool, broken, working
+        self._every = plan.horizon / _MARKS
+        self._due = 0.0
 
     def event(self, time: float, kind: str, job: str, detail: str) -> None:
         """Something happened."""
-        self.events.append(Event(time, kind, job, detail))
+        if self._told:
+            self.events.append(Event(time, kind, job, detail))
 
     def lay(self, job: int, start: float, end: float, parts: Iterable[tuple[Activity, float]]) -> None:
         """Lay ``parts`` [s] end to end from ``start`` and cut them at ``end``.
@@ -31,21 +53,79 @@ class Record:
         Each interval begins at the very float at which the one before ended, and the last one ends at ``end``: rounding
         cannot open a gap.  An interval that goes on with the activity of the one before is made one with it.
         """
-        told = self.intervals[job]
+        spent = self.spent[job]
         laid = [(activity, seconds) for activity, seconds in parts if seconds > 0]
-        cursor = start
+        cursor, final = start, len(laid)
         for position, (activity, seconds) in enumerate(laid, 1):
-            stop = end if position == len(laid) else min(cursor + seconds, end)
+            stop = end if position == final else min(cursor + seconds, end)
             if stop <= cursor:
                 continue
-            if told and told[-1].activity is activity:
-                told[-1] = Interval(job, told[-1].start, stop, activity)
-            else:
-                told.append(Interval(job, cursor, stop, activity))
+            spent[activity] += stop - cursor
+            self.last[job] = activity
+            if self._told:
+                self._tell(job, cursor, stop, activity)
             cursor = stop
 
-    def sample(self, time: float, cluster: Cluster) -> None:
-        """The cluster as it stands from ``time`` on."""
+    def _tell(self, job: int, start: float, stop: float, activity: Activity) -> None:
+        told = self.intervals[job]
+        if told and told[-1].activity is activity:
+            told[-1] = Interval(job, told[-1].start, stop, activity)
+        else:
+            told.append(Interval(job, start, stop, activity))
+
+    def void(self, job: int, seconds: dict[Activity, float]) -> None:
+        """The latest so many seconds of each activity were in vain: move them to lost progress."""
+        spent = self.spent[job]
+        for activity, lost in seconds.items():
+            spent[activity] -= lost
+            spent[Activity.WASTED] += lost
+        if not self._told:
+            return
+        told, left, renamed = self.intervals[job], dict(seconds), []
+        while told and any(more > _ROUNDING for more in left.values()):
+            one = told.pop()
+            length = one.end - one.start
+            lost = min(left.get(one.activity, 0.0), length)
+            if lost <= 0:
+                renamed.append(one)
+                continue
+            left[one.activity] -= lost
+            begins = one.start if length - lost <= _ROUNDING else one.end - lost
+            renamed.append(Interval(job, begins, one.end, Activity.WASTED))
+            if begins > one.start:
+                told.append(Interval(job, one.start, begins, one.activity))
+        for one in reversed(renamed):
+            self._tell(job, one.start, one.end, one.activity)
+
+    def meter(self, time: float, cluster: Cluster) -> None:
+        """The cluster has changed: book what it was until now, and note what it is."""
+        passed = time - self._since
+        if passed > 0:
+            installed, broken, working = self._state
+            self.energy += self._watts * passed
+            self.working += working * passed
+            self.down[broken] += passed
+            for pool, nodes in enumerate(installed):
+                self.node_seconds[pool] += nodes * passed
+        self._since = time
+        if cluster.installed != self._state[0]:
+            self._due = time  # a mark at each delivery
+        self._state = (list(cluster.installed), sum(cluster.broken), sum(cluster.working))
+        self._watts = cluster.draw()
+        self.peak = max(self.peak, self._watts)
+        if time >= self._due:
+            self._due = time + self._every
+            self.mark(time, cluster)
+        if self._told:
+            self._sample(time, cluster)
+        cluster.dirty = False
+
+    def mark(self, time: float, cluster: Cluster) -> None:
+        """Note the totals."""
+        tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
+        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working))
+
+    def _sample(self, time: float, cluster: Cluster) -> None:
         installed = cluster.installed
         if self.samples and self.samples[-1].time == time:
             self.samples.pop()
@@ -55,8 +135,7 @@ class Record:
                 tuple(installed),
                 tuple([nodes - broken for nodes, broken in zip(installed, cluster.broken, strict=True)]),
                 tuple(cluster.working),
-                cluster.draw(),
+                self._watts,
                 tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]),
             )
         )
-        cluster.dirty = False

@@ -2,29 +2,104 @@
 
 from __future__ import annotations
 
-import simpy
+from collections import defaultdict, deque
+from collections.abc import Callable
 
+from simulator.engine.calendar import Calendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.record import Record
 from simulator.engine.streams import Stream
-from simulator.plan.model import Plan, Repair
+from simulator.plan.model import Cause, Domain, Plan, Repair
 
-__all__ = ["Workshop"]
+__all__ = ["Node", "Workshop"]
+
+Node = tuple[int, int]  # cohort and number in it
 
 
 class Workshop:
-    """Mends any number of nodes at once, each in a time from the plan's mixture of exponentials."""
+    """Mends broken nodes, each in a time from the plan's mixture.
 
-    def __init__(self, env: simpy.Environment, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
-        self._env, self._plan, self._cluster, self._record = env, plan, cluster, record
+    Waiting for a part or a maker occupies nobody; only the hours with hands on the node need one of the crews, and
+    nodes queue for those in the order in which they come to need them.
+    """
+
+    def __init__(self, calendar: Calendar, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
+        self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
         self._bands, self._times = Stream(seed, "repair bands"), Stream(seed, "repair times")
+        self._hands, self._outages = Stream(seed, "hands"), Stream(seed, "outages")
+        self._free = plan.crews if plan.crews is not None else -1  # -1: never short of them
+        self._queue: deque[tuple[float, float, Callable[[], None]]] = deque()
+        self._history: dict[Node, list[float]] = defaultdict(list)
+        self._cold = plan.cold.nodes if plan.cold else 0  # still in store
+        self._lent = [0] * len(plan.pools)  # nodes out of the store
+        self.inside: set[Node] = set()
+        self.on_return: Callable[[int, Cause, Node | None], None] = lambda pool, cause, node: None
+        self.on_new: Callable[[int, int], None] = lambda cohort, node: None
 
-    def take(self, pool: int) -> None:
+    def take(self, pool: int, cause: Cause, node: Node | None) -> None:
         """A node comes in."""
+        self._record.faults += 1
+        self._fetch(pool)
+        if node is not None:
+            self.inside.add(node)
+        if self._is_to_go(node):
+            assert self._plan.removal is not None
+            self._calendar.after(self._plan.removal.lead, lambda: self._replace(pool, node))
+            return
         band = self._band(self._bands.uniform())
-        # A timeout with a callback: a process per repair would cost five times as much.
-        back = self._env.timeout(self._times.exponential(band.mean))
-        back.callbacks.append(lambda _: self._give_back(pool, band))
+        wait = self._times.exponential(band.mean - band.hands)
+
+        def done() -> None:
+            self._give_back(pool, cause, node, band.name)
+
+        if not band.hands:
+            # Most repairs: an entry with one call, for a queue would cost as much again.
+            self._calendar.after(wait, done)
+            return
+        hands = self._hands.exponential(band.hands)
+        self._calendar.after(wait, lambda: self._ask_for_hands(hands, done))
+
+    def examine(self, pool: int) -> None:
+        """A node that was evicted on suspicion: it comes back from the first band, and nothing was wrong with it."""
+        time = self._times.exponential(self._plan.repairs[0].mean)
+        self._calendar.after(time, lambda: self._mend(pool, "examined"))
+
+    def black_out(self, pool: int, nodes: int, domain: Domain) -> None:
+        """Nodes that went dark together come back together."""
+        self._record.faults += nodes
+
+        def back() -> None:
+            for _ in range(nodes):
+                self._cluster.mend(pool)
+            self._record.event(self._calendar.now, "repair", "", f"{domain.name}: {nodes} nodes")
+            self._cluster.changed()
+
+        self._calendar.after(self._outages.exponential(domain.outage), back)
+
+    # Hands.
+
+    def _ask_for_hands(self, hours: float, done: Callable[[], None]) -> None:
+        if self._free == 0:
+            self._queue.append((self._calendar.now, hours, done))
+            return
+        self._free -= 1 if self._free > 0 else 0
+        self._work(hours, done)
+
+    def _work(self, hours: float, done: Callable[[], None]) -> None:
+        self._record.crew_seconds += hours
+
+        def over() -> None:
+            done()
+            if self._queue:
+                asked, needed, then = self._queue.popleft()
+                self._record.crew_wait += self._calendar.now - asked
+                self._work(needed, then)
+            elif self._free >= 0:
+                self._free += 1
+
+        self._calendar.after(hours, over)
+
+    # Ways back.
 
     def _band(self, share: float) -> Repair:
         for band in self._plan.repairs:
@@ -33,7 +108,58 @@ class Workshop:
                 return band
         return self._plan.repairs[-1]  # shares that add up to one but for rounding
 
-    def _give_back(self, pool: int, band: Repair) -> None:
+    def _is_to_go(self, node: Node | None) -> bool:
+        """Whether this was one fault too many."""
+        removal = self._plan.removal
+        if removal is None or node is None:
+            return False
+        now = self._calendar.now
+        times = [time for time in self._history[node] if time > now - removal.within]
+        self._history[node] = [*times, now]
+        return len(times) + 1 >= removal.faults
+
+    def _replace(self, pool: int, node: Node | None) -> None:
+        assert node is not None, "only a node with a history is replaced"
+        self.inside.discard(node)
+        del self._history[node]
+        self.on_new(*node)
+        self._mend(pool, "replaced")
+
+    def _give_back(self, pool: int, cause: Cause, node: Node | None, how: str) -> None:
+        if node is not None:
+            self.inside.discard(node)
+        self.on_return(pool, cause, node)
+        self._mend(pool, how)
+
+    def _mend(self, pool: int, how: str) -> None:
         self._cluster.mend(pool)
-        self._record.event(self._env.now, "repair", "", f"{self._plan.pools[pool].name}: {band.name}")
+        self._record.event(self._calendar.now, "repair", "", f"{self._plan.pools[pool].name}: {how}")
+        self._restock(pool)
         self._cluster.changed()
+
+    # Nodes in store.
+
+    def _fetch(self, pool: int) -> None:
+        """Bring a node in from the store for the one that came, if there is one."""
+        cold = self._plan.cold
+        if cold is None or not self._cold:
+            return
+        self._cold -= 1
+
+        def arrive() -> None:
+            if not self._cluster.broken[pool]:  # the broken one is back already
+                self._cold += 1
+                return
+            self._lent[pool] += 1
+            self._cluster.mend(pool)
+            self._record.event(self._calendar.now, "spare", "", f"{self._plan.pools[pool].name}: from the store")
+            self._cluster.changed()
+
+        self._calendar.after(cold.lead, arrive)
+
+    def _restock(self, pool: int) -> None:
+        """A repaired node goes to the store when one of the store's has taken its place."""
+        if self._lent[pool]:
+            self._lent[pool] -= 1
+            self._cold += 1
+            self._cluster.broken[pool] += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, TypeAlias, TypeVar
+from functools import partial
+from typing import TypeAlias
 
-import simpy
-
+from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
 from simulator.engine.log import Activity, JobEnd
 from simulator.engine.record import Record
@@ -16,21 +17,22 @@ from simulator.plan.model import Cause, Plan, Rung
 
 __all__ = ["Training"]
 
-_T = TypeVar("_T")
-Story: TypeAlias = Generator[simpy.Event, Any, _T]
 Phase: TypeAlias = tuple[Activity, float]
+Draw: TypeAlias = Callable[[], float]  # uniform in [0, 1)
+_PRODUCTIVE = (Activity.COMPUTE, Activity.DEGRADED, Activity.SAVE)
+_LOST = (Activity.WASTED, Activity.RECOVERY, Activity.RESTORE, Activity.WAITING, Activity.PLANNED)
 
 
 class Order(Enum):
     """What the cluster's changes make a job do."""
 
-    GO = "nodes are there"
     GROW = "a better rung pays for the stop"
     YIELD = "its power or its nodes are no longer its own"
+    MAINTAIN = "maintenance"
 
 
 class State(Enum):
-    """What a job is doing, as far as others must know."""
+    """What a job is doing."""
 
     BUSY = auto()  # between two phases, done, or finding out what failed: not to be disturbed
     WAITING = auto()
@@ -39,45 +41,128 @@ class State(Enum):
     RETURNING = auto()
 
 
+@dataclass(slots=True)
+class Books:
+    """What a job had to its name at one moment, so that it can be put back there."""
+
+    tokens: float
+    spent: dict[Activity, float]
+    worked: list[float]
+
+
+class Run:
+    """A stretch and the speeds at which parts of it went, for a slow node slows the whole job."""
+
+    __slots__ = ("legs", "rate", "speed", "stretch")
+
+    def __init__(self, stretch: Stretch, rate: float, speed: float) -> None:
+        self.stretch, self.rate, self.speed = stretch, rate, speed
+        self.legs: list[tuple[float, float]] = [(0.0, speed)]  # seconds of work done when a speed began
+
+    def full(self, work: float) -> float:
+        """Seconds at full speed that would have done what so many seconds of work did. [s]"""
+        if len(self.legs) == 1:
+            return work * self.speed
+        ends = [*(begin for begin, _ in self.legs[1:]), float("inf")]
+        pairs = zip(self.legs, ends, strict=True)
+        return sum([(min(end, work) - begin) * speed for (begin, speed), end in pairs if begin < work])
+
+    def change(self, elapsed: float, speed: float) -> None:
+        """Go on at another share of the full speed."""
+        done = self.stretch.cut(elapsed).work
+        left = self.full(self.stretch.work) - self.full(done)
+        old = self.stretch
+        self.stretch = Stretch(done + left / speed, old.interval, old.save, old.drain, old.every, old.quick)
+        self.legs.append((done, speed))
+        self.speed = speed
+
+
 class Training:
-    """A job and its process.
+    """A job and its transitions; each begins with what just happened and ends with the job waiting for what is next.
 
     Failures strike at any time: one that hits a job which is not yet running again (detection, restart, load,
     initialisation, planned stop) makes the restart begin anew.  It is told as a ``setback``; only what stops a running
     job is an ``interruption``, so that running time over interruptions estimates the M of the closed forms.
     """
 
-    def __init__(self, env: simpy.Environment, index: int, plan: Plan, cluster: Cluster, record: Record) -> None:
-        self._env, self._index, self._cluster, self._record = env, index, cluster, record
-        self._job, self._standby = plan.jobs[index], plan.standby
+    def __init__(
+        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, draw: Draw
+    ) -> None:
+        self._calendar, self._index, self._cluster, self._record = calendar, index, cluster, record
+        self._plan, self._job, self._draw = plan, plan.jobs[index], draw
         self._rung: Rung | None = None  # what it runs on, or ran on last
         self._tokens = 0.0
         self._interruptions, self._running = 0, 0.0
-        self._worked = [0.0] * len(self._job.rungs)  # seconds that were not lost, by rung
+        self._worked = [0.0] * len(self._job.rungs)  # seconds at full speed that were not lost, by rung
         self._started: float | None = None
         self._finished: float | None = None
         self._state = State.BUSY
-        self._since = env.now
+        self._since = 0.0
         self._phases: tuple[Phase, ...] = ()
-        self._stretch: Stretch | None = None
+        self._timer: Timer | None = None
+        self._return: Callable[[Rung], tuple[Phase, ...]] = lambda rung: ((Activity.INITIALISATION, rung.restart),)
+        self._run: Run | None = None
+        self._planned_split = Split(0.0, 0.0, 0.0)
         self._full_speed = 0.0  # tokens per second that the stretch is measured by
-        self._process = env.process(self._live())
+        self._slow: list[float] = []  # speeds that slow nodes leave the job
+        self._out = 0  # replicas that are out
+        self._corrupt: dict[str, Books] = {}  # by cause: what there was when a fault began that nobody has noticed
+        self._cause = ""  # that stopped the job last
 
     # What the others ask.
 
+    def begin(self) -> None:
+        """Ask for the first nodes."""
+        self._wait_for_nodes()
+
     def strike(self, cause: Cause) -> None:
-        """A failure has hit one of the job's nodes."""
-        running = self._stretch is not None
-        self._interruptions += running
-        self._tell("interruption" if running else "setback", cause.name)
-        self._process.interrupt(cause)
+        """A failure has hit one of the job's nodes, or the job itself."""
+        if self._state in (State.WAITING, State.BUSY) or self._finished is not None:
+            return
+        if self._can_go_on(cause):
+            self._lose_a_replica(cause)
+        else:
+            self._stop_for(cause)
+
+    def suffer(self, cause: Cause) -> bool:
+        """A fault that nobody notices yet; whether it does any harm to what the job is doing."""
+        if self._run is None or self._finished is not None:
+            return False
+        if cause.latency:
+            self._corrupt.setdefault(cause.name, self._books())
+        else:
+            self._slow.append(cause.speed)
+            self._change_speed()
+            self._tell("slow", cause.name)
+        return True
+
+    def recover_from(self, cause: Cause, *, stop: bool) -> None:
+        """What :meth:`suffer` was told of has been found."""
+        if self._finished is not None:
+            return
+        before = self._corrupt.pop(cause.name, None) if cause.latency else None
+        if not cause.latency:
+            self._slow.remove(cause.speed)
+        if not stop:
+            self._change_speed()
+            return
+        if self._state in (State.WAITING, State.BUSY):
+            if before is not None:
+                self._go_back_to(before)
+            return
+        self._stop_for(cause, before)
+
+    def maintain(self, lasts: float) -> None:
+        """Stand still for a while, after a save."""
+        if self._state in (State.RUNNING, State.RETURNING):
+            self._stop(Order.MAINTAIN, lasts)
 
     def consider(self) -> None:
         """Nodes or watts have changed: start, stop for another rung, or stay."""
         if self._state is State.WAITING:
             if self._take_best():
-                self._state = State.RETURNING  # at once: what comes at this very moment may take the nodes again
-                self._process.interrupt(Order.GO)
+                self._close()
+                self._come_back()
         elif self._state in (State.RUNNING, State.RETURNING):
             rung = self._held()
             if rung is self._cluster.planned[self._index]:
@@ -89,15 +174,15 @@ class Training:
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
-        if self._stretch is None:
+        if self._run is None:
             return self._tokens
-        safe = self._stretch.safe_after(time - self._since) * self._held().tokens_per_second
+        safe = self._run.full(self._run.stretch.safe_after(time - self._since)) * self._run.rate
         return min(self._tokens + safe, self._job.tokens)
 
     def end(self, time: float) -> JobEnd:
         """Close the books; work that the horizon cuts off counts as done, for nothing has destroyed it."""
-        if self._stretch is not None:
-            self._settle(self._stretch.cut(time - self._since), time)
+        if self._run is not None:
+            self._settle(self._run.stretch.cut(time - self._since), time)
         elif self._finished is None:
             self._record.lay(self._index, self._since, time, self._phases)
         return JobEnd(
@@ -113,98 +198,211 @@ class Training:
 
     # The story.
 
-    def _live(self) -> Story[None]:
-        yield from self._wait_for_nodes()
-        self._started, rung = self._env.now, self._held()
-        self._tell("start", f"{rung.accelerators} accelerators")
-        stopped = yield from self._pass((Activity.INITIALISATION, rung.restart))
-        while True:
-            if stopped is None:
-                stopped = yield from self._run()
-            if stopped is None:
-                break
-            returning = self._recover(stopped) if isinstance(stopped, Cause) else self._resize()
-            stopped = yield from returning
-        self._finished = self._env.now
+    def _wait_for_nodes(self) -> None:
+        """Take the nodes of the best rung, at once or when there is one."""
+        if self._take_best():
+            self._come_back()
+        else:
+            self._enter(State.WAITING, (Activity.WAITING, float("inf")))
+
+    def _come_back(self) -> None:
+        """Go through what lies between having nodes and running."""
+        if self._started is None:
+            self._started = self._calendar.now
+            self._tell("start", f"{self._held().accelerators} accelerators")
+        self._enter(State.RETURNING, *self._return(self._held()), then=self._train)
+
+    def _train(self) -> None:
+        """Train until the last token is safe or something stops it."""
+        self._close()
+        rung, planned = self._held(), self._cluster.planned[self._index]
+        rate, speed = rung.tokens_per_second, self._speed()
+        interval = rung.interval
+        if self._plan.follow and self._interruptions:
+            interval = rung.followed((self._running + rung.mtti) / (self._interruptions + 1))
+        work = (self._job.tokens - self._tokens) / rate / speed
+        stretch = Stretch(work, interval, rung.save, rung.drain, rung.every, rung.quick)
+        self._full_speed = max(rate, planned.tokens_per_second) if planned else rate
+        self._run, self._since, self._state = Run(stretch, rate, speed), self._calendar.now, State.RUNNING
+        self._cluster.compute(self._index, True)
+        self._timer = self._calendar.after(stretch.duration, self._finish)
+
+    def _finish(self) -> None:
+        assert self._run is not None
+        self._settle(self._run.stretch.finished(), self._calendar.now)
+        self._tokens = self._job.tokens  # and not the float next to it
+        self._state, self._finished = State.BUSY, self._calendar.now
+        self._cluster.compute(self._index, False)
         self._tell("finish", f"{self._job.tokens:.4g} tokens")
         self._cluster.leave(self._index)
         self._cluster.changed(by=self._index)
 
-    def _wait_for_nodes(self) -> Story[None]:
-        """Take the nodes of the best rung, at once or when there is one."""
-        if not self._take_best():
-            self._begin(State.WAITING, (Activity.WAITING, float("inf")))
-            try:
-                yield self._env.event()  # which never comes: consider() takes the nodes and interrupts
-            except simpy.Interrupt:
-                self._close()
-
-    def _run(self) -> Story[Cause | Order | None]:
-        """Train until the last token is safe (None) or something stops it."""
-        env, rung, planned = self._env, self._held(), self._cluster.planned[self._index]
-        rate = rung.tokens_per_second
-        stretch = Stretch((self._job.tokens - self._tokens) / rate, rung.interval, rung.save)
-        self._full_speed = max(rate, planned.tokens_per_second) if planned else rate
-        self._stretch, self._since, self._state = stretch, env.now, State.RUNNING
-        self._cluster.compute(self._index, True)
-        stopped: Cause | Order | None = None
-        try:
-            yield env.timeout(stretch.duration)
-            split = stretch.finished()
-        except simpy.Interrupt as interrupt:
-            stopped = interrupt.cause
-            if isinstance(stopped, Order):
-                self._state = State.STOPPING
-                try:
-                    yield env.timeout(stretch.time_to_stop(env.now - self._since))
-                    split = stretch.stopped(env.now - self._since)
-                    self._tell("checkpoint", "ahead of the planned stop")
-                except simpy.Interrupt as failure:
-                    stopped = failure.cause
-                    split = stretch.failed(env.now - self._since)
-            else:
-                split = stretch.failed(env.now - self._since)
-        self._state = State.BUSY
-        self._settle(split, env.now)
-        if stopped is None:
-            self._tokens = self._job.tokens  # and not the float next to it
-        self._cluster.compute(self._index, False)
-        return stopped
-
-    def _recover(self, cause: Cause) -> Story[Cause | Order | None]:
-        """Find out, replace the node or do without it, restart, read the checkpoint."""
-        lost = self._cluster.missing(self._index)
+    def _stop_for(self, cause: Cause, before: Books | None = None) -> None:
+        """A failure stops the job: close what it was doing, find out, replace the node or do without it, restart."""
+        cluster, now = self._cluster, self._calendar.now
+        running = self._run is not None
+        self._cause = cause.name
+        self._interruptions += running
+        loss = self._record.losses[cause.name]
+        loss.stops += running
+        loss.setbacks += not running
+        self._tell("interruption" if running else "setback", cause.name)
+        memory = max(1, cause.evicted) < self._plan.copies or (cause.node_lost == 0 and self._plan.copies > 0)
+        self._forget_timer()
+        if self._run is not None:
+            self._settle(self._run.stretch.failed(now - self._since, memory=memory), now)
+            cluster.compute(self._index, False)
+        else:
+            self._close()
+        if before is not None:
+            self._go_back_to(before)
+            memory = False
+        self._out, self._state = 0, State.BUSY
+        lost = cluster.missing(self._index)
         taken = self._take_best()
         spares = min(lost, sum([max(0, more) for more in taken]))
-        found_out = cause.detection
+        self._record.replaced += spares
         if spares:
             self._tell("spare", f"{spares} to work")
-        if not taken:
-            self._begin(State.BUSY, (Activity.RECOVERY, found_out))
-            yield self._env.timeout(found_out)
-            self._close()
-            yield from self._wait_for_nodes()
-            found_out = 0.0
-        rung = self._held()
-        delay = found_out + (self._standby if spares else 0.0) + rung.restart
-        return (yield from self._pass((Activity.RECOVERY, delay), (Activity.RESTORE, rung.load)))
+        found_out = cause.detection if cause.speed == 1 else 0.0
+        if taken:
+            found_out += cluster.time_to_join(now, spares)
+            self._return = partial(_restart, found_out, self._attempts(cause), memory)
+            self._come_back()
+        else:
+            self._return = partial(_restart, 0.0, self._attempts(cause), memory)
+            self._enter(State.BUSY, (Activity.RECOVERY, found_out), then=self._found_out)
 
-    def _resize(self) -> Story[Cause | Order | None]:
-        """Come back from a planned stop on the best rung there is."""
-        yield from self._wait_for_nodes()
-        rung = self._held()
-        return (yield from self._pass((Activity.PLANNED, rung.restart + rung.load)))
-
-    def _pass(self, *phases: Phase) -> Story[Cause | Order | None]:
-        """Go through phases that one wait covers; None at their end, else what struck before."""
-        self._begin(State.RETURNING, *phases)
-        stopped: Cause | Order | None = None
-        try:
-            yield self._env.timeout(sum([seconds for _, seconds in phases]))
-        except simpy.Interrupt as interrupt:
-            stopped = interrupt.cause
+    def _found_out(self) -> None:
         self._close()
-        return stopped
+        self._wait_for_nodes()
+
+    def _attempts(self, cause: Cause) -> int:
+        """Restarts until one holds: a fault may be met again as soon as the job is back."""
+        attempts = 1
+        while cause.repeats and self._draw() < cause.repeats:
+            attempts += 1
+        return attempts
+
+    def _stop(self, order: Order, lasts: float = 0.0) -> None:
+        """Save, and come back on the best rung there is."""
+        self._tell("planned stop", order.value)
+        self._forget_timer()
+        self._cause = "planned stop"
+        self._return = lambda rung: ((Activity.PLANNED, lasts + rung.restart + rung.load),)
+        if self._run is None:
+            self._close()
+            self._wait_for_nodes()
+            return
+        delay, self._planned_split = self._run.stretch.stop(self._calendar.now - self._since)
+        self._state = State.STOPPING
+        self._timer = self._calendar.after(delay, self._stopped)
+
+    def _stopped(self) -> None:
+        self._settle(self._planned_split, self._calendar.now)
+        self._tell("checkpoint", "ahead of the planned stop")
+        self._cluster.compute(self._index, False)
+        self._state = State.BUSY
+        self._wait_for_nodes()
+
+    # Going on without a replica.
+
+    def _can_go_on(self, cause: Cause) -> bool:
+        """Whether the failure takes one replica of several and leaves the others, whose nodes can be made good."""
+        elastic, rung = self._job.elastic, self._rung
+        return (
+            elastic is not None
+            and rung is not None
+            and self._run is not None
+            and self._state is State.RUNNING
+            and not cause.latency
+            and rung.replicas - self._out > 1
+            and cause.evicted * rung.replicas <= sum(rung.nodes)
+        )
+
+    def _lose_a_replica(self, cause: Cause) -> None:
+        """All stall, then the others go on while one restarts; nothing is read back from before the failure.
+
+            G = 1 − (s + o / D) / M
+
+        Source
+        ------
+        FT-HSDP (arXiv:2602.00277): 18 minutes between failures, 3 of stall and 7 at 11/12 of the speed leave 80 %; as
+        worked out in the reliability notes this project was built from.
+        """
+        assert self._run is not None
+        assert self._job.elastic is not None
+        rung, cluster = self._held(), self._cluster
+        lost = cluster.missing(self._index)
+        if lost and not cluster.refill(self._index):
+            self._stop_for(cause)
+            return
+        self._cause = cause.name
+        self._record.losses[cause.name].stops += 1
+        self._interruptions += 1
+        self._tell("interruption", cause.name)
+        self._record.replaced += lost
+        now, stall = self._calendar.now, self._job.elastic.stall
+        self._forget_timer()
+        self._settle(self._run.stretch.cut(now - self._since), now)
+        cluster.compute(self._index, False)
+        self._out += 1
+        out = cause.detection + cluster.time_to_join(now, lost) + rung.restart + rung.load
+        self._calendar.after(stall + out, partial(self._rejoin, rung))
+        self._return = lambda _: ((Activity.RECOVERY, stall),)
+        self._come_back()
+
+    def _rejoin(self, rung: Rung) -> None:
+        if self._out and self._rung is rung:
+            self._out -= 1
+            self._change_speed()
+
+    def _speed(self) -> float:
+        """Share of the full speed that slow nodes and missing replicas leave."""
+        slowest = min(self._slow, default=1.0)
+        return slowest * (1 - self._out / self._held().replicas) if self._out else slowest
+
+    def _change_speed(self) -> None:
+        """A node became slow or was found, or a replica is back."""
+        run, speed = self._run, self._speed() if self._rung is not None else 1.0
+        if run is None or self._state is not State.RUNNING or speed == run.speed:
+            return
+        elapsed = self._calendar.now - self._since
+        run.change(elapsed, speed)
+        self._forget_timer()
+        self._timer = self._calendar.after(max(0.0, run.stretch.duration - elapsed), self._finish)
+        self._cluster.dirty = True
+
+    # Going back to before a fault that nobody had noticed.
+
+    def _books(self) -> Books:
+        """What the job has for good, now."""
+        spent, worked, tokens = dict(self._record.spent[self._index]), list(self._worked), self._tokens
+        if self._run is not None:
+            saves = self._run.stretch.stored_after(self._calendar.now - self._since)
+            work = saves * self._run.stretch.interval
+            full = self._run.full(work)
+            compute = full * (self._run.rate / self._full_speed)
+            spent[Activity.COMPUTE] += compute
+            spent[Activity.DEGRADED] += work - compute
+            spent[Activity.SAVE] += self._run.stretch.saving(saves)
+            worked[self._job.rungs.index(self._held())] += full
+            tokens += full * self._run.rate
+        return Books(tokens, spent, worked)
+
+    def _go_back_to(self, before: Books) -> None:
+        """All work since then was in vain."""
+        spent = self._record.spent[self._index]
+        lost = {activity: max(0.0, spent[activity] - before.spent[activity]) for activity in _PRODUCTIVE}
+        self._record.void(self._index, lost)
+        self._blame(sum(lost.values()))
+        self._tokens = min(self._tokens, before.tokens)
+        self._worked = [min(now, then) for now, then in zip(self._worked, before.worked, strict=True)]
+        for other in self._corrupt.values():  # what they had meanwhile is gone too
+            other.tokens = min(other.tokens, self._tokens)
+            other.worked = [min(now, then) for now, then in zip(self._worked, other.worked, strict=True)]
+            for activity in _PRODUCTIVE:
+                other.spent[activity] = min(other.spent[activity], spent[activity])
 
     # Nodes.
 
@@ -223,7 +421,7 @@ class Training:
         if rung is not None and rung is not before:
             if before is not None:
                 self._tell("resize", f"{before.accelerators} to {rung.accelerators} accelerators")
-            self._rung = rung
+            self._rung, self._out = rung, 0
         if min(taken) < 0:
             cluster.changed(by=self._index)
         return taken if rung is not None else ()
@@ -240,33 +438,48 @@ class Training:
             return False
         left = (self._job.tokens - self._tokens) / now.tokens_per_second
         save = 0.0
-        if self._stretch is not None:
-            left -= self._stretch.cut(self._env.now - self._since).work
+        if self._run is not None:
+            left -= self._run.full(self._run.stretch.cut(self._calendar.now - self._since).work)
             save = now.save
         earned = min(left, now.mtti) * (1 - now.useful_tokens_per_second / better.useful_tokens_per_second)
         return earned > save + better.restart + better.load
 
-    def _stop(self, order: Order) -> None:
-        self._state = State.BUSY
-        self._tell("planned stop", order.value)
-        self._process.interrupt(order)
-
     # Books.
 
     def _tell(self, kind: str, detail: str) -> None:
-        self._record.event(self._env.now, kind, self._job.name, detail)
+        self._record.event(self._calendar.now, kind, self._job.name, detail)
 
-    def _begin(self, state: State, *phases: Phase) -> None:
-        self._state, self._since, self._phases = state, self._env.now, phases
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _enter(self, state: State, *phases: Phase, then: Callable[[], None] | None = None) -> None:
+        """Begin phases that one wait covers."""
+        self._state, self._since, self._phases = state, self._calendar.now, phases
+        if then is not None:
+            self._timer = self._calendar.after(sum([seconds for _, seconds in phases]), then)
 
     def _close(self) -> None:
+        """Book the phases until now."""
         self._state = State.BUSY
-        self._record.lay(self._index, self._since, self._env.now, self._phases)
+        now = self._calendar.now
+        self._record.lay(self._index, self._since, now, self._phases)
+        if self._phases and self._phases[0][0] is not Activity.INITIALISATION:
+            self._blame(now - self._since)
+
+    def _blame(self, seconds: float) -> None:
+        if self._cause and seconds > 0:
+            loss = self._record.losses[self._cause]
+            loss.seconds += seconds
+            loss.accelerator_seconds += seconds * (self._rung.accelerators if self._rung is not None else 0)
 
     def _settle(self, split: Split, time: float) -> None:
         """Book a stretch: work at less than the planned speed is compute for the share of that speed it had."""
-        rate = self._held().tokens_per_second
-        compute = split.work * (rate / self._full_speed)
+        assert self._run is not None
+        rate = self._run.rate
+        full = self._run.full(split.work)
+        compute = full * (rate / self._full_speed)
         parts = (
             (Activity.COMPUTE, compute),
             (Activity.DEGRADED, split.work - compute),
@@ -274,7 +487,14 @@ class Training:
             (Activity.WASTED, split.wasted),
         )
         self._record.lay(self._index, self._since, time, parts)
-        self._tokens = min(self._tokens + split.work * rate, self._job.tokens)
-        self._worked[self._job.rungs.index(self._held())] += split.work
+        self._blame(split.wasted)
+        self._tokens = min(self._tokens + full * rate, self._job.tokens)
+        self._worked[self._job.rungs.index(self._held())] += full
         self._running += time - self._since
-        self._stretch, self._since = None, time
+        self._run, self._since = None, time
+
+
+def _restart(found_out: float, attempts: int, memory: bool, rung: Rung) -> tuple[Phase, ...]:
+    """From the failure to running again, with the attempts that fail at once."""
+    load = rung.quick_load if memory and rung.every > 1 else rung.load
+    return ((Activity.RECOVERY, found_out + attempts * rung.restart + (attempts - 1) * load), (Activity.RESTORE, load))

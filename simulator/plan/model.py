@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from simulator.reliability.checkpoint import optimal_interval
 
 if TYPE_CHECKING:
     from simulator.economics import Tariff
     from simulator.step import Layout, Memory, StepTime
 
-__all__ = ["Cause", "Delivery", "JobPlan", "Plan", "PoolPlan", "PowerStep", "Repair", "Rung"]
+__all__ = [
+    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "JobPlan", "Maintenance", "Plan", "PoolPlan",
+    "PowerStep", "Removal", "Repair", "Rung",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +57,111 @@ class PowerStep:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One class of failure: rate per fleet node and second, chance that the node leaves, time until it is noticed."""
+    """One class of failure: rate per fleet node and second, chance that the node leaves, time until it is noticed.
+
+    What can be other than a sudden stop: a fault may slow the job until it is found (``speed`` below one), corrupt it
+    long before anyone notices (``latency``), or strike again as soon as the job is back (``repeats``).
+    """
 
     name: str
     rate: float
     node_lost: float
     detection: float
+    per_job: bool = False  # the rate is per job, not per node
+    evicted: int = 1  # nodes taken out with the broken one, on suspicion
+    latency: float = 0.0  # mean time the job trains on after the fault; all of it is lost (exponential)
+    speed: float = 1.0  # of the job between fault and detection; below one nothing stops until then
+    repeats: float = 0.0  # chance that a restart ends in the same fault at once
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A vertex of the tree of racks, power domains, rows and halls, or of the fabric: its nodes fail together."""
+
+    name: str
+    nodes: int  # below each vertex
+    rate: float  # per vertex and second
+    share: float  # of its nodes that go dark
+    outage: float  # mean time until they are back, all together (exponential)
+    detection: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """How the failures of nodes depend on their age, on which node it is, and on its repairs.
+
+    Every fault that can take a node out strikes a node of age ``a`` at its class's rate times
+
+        z · [1 + A e^{−a/θ} + (a/L)^p]
+
+    with ``z`` of each node drawn from a gamma distribution of mean one and shape ``lemons``.
+    """
+
+    early: float = 0.0  # A
+    settling: float = 1.0  # θ [s]
+    doubling: float = float("inf")  # L: the age at which wear has doubled the rate [s]
+    wear: float = 1.0  # p
+    lemons: float = float("inf")  # infinite: all nodes alike
+    refail: float = 0.0  # chance that a repaired node fails again soon
+    refail_after: float = 0.0  # mean time until it does (exponential) [s]
+
+    @property
+    def varies(self) -> bool:
+        """Whether nodes differ at all."""
+        return self.early > 0 or self.doubling < math.inf or self.lemons < math.inf
+
+    def factor(self, age: float) -> float:
+        """The rate at an age over that of a settled young node."""
+        early = self.early * math.exp(-age / self.settling) if self.early else 0.0
+        return 1.0 + early + float((age / self.doubling) ** self.wear)
+
+    def step(self, age: float) -> float:
+        """How long the factor may be taken for constant: it moves by some 2 % at most. [s]"""
+        early = self.settling / 50 if self.early and age < 8 * self.settling else math.inf
+        wear = max(age, 0.02 * self.doubling) / (50 * self.wear) if self.doubling < math.inf else math.inf
+        return min(early, wear)
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One way back for a broken node: its share and mean time (exponential)."""
+    """One way back for a broken node: its share, its mean time (exponential) and the part of it that needs hands."""
 
     name: str
     share: float
     mean: float
+    hands: float = 0.0  # mean hands-on time within ``mean`` (exponential); only this waits for a crew [s]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A node that breaks ``faults`` times ``within`` a time is replaced by a new one instead of repaired."""
+
+    faults: int
+    within: float
+    lead: float  # time until the new one is there
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """Nodes in store: not installed, not powered, and hands have to bring them in."""
+
+    nodes: int
+    lead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Elastic:
+    """A job that goes on without the replica that failed: all stall, then one of ``replicas`` is out for a while."""
+
+    stall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Every so often the jobs save, stand still for ``lasts`` and start again."""
+
+    every: float
+    lasts: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +188,15 @@ class Rung:
     step: StepTime = field(compare=False)
     layout: Layout = field(compare=False)
     memory: Memory = field(compare=False)
+    drain: float = 0.0  # until an asynchronous checkpoint is safe in the store; the job goes on meanwhile
+    every: int = 1  # every so many-th checkpoint goes to the store; those between stay in memory
+    quick: float = 0.0  # blocking time of one that stays in memory
+    quick_load: float = 0.0  # reading one of those back
+    replicas: int = 1  # of the model, that train side by side
+
+    def followed(self, between: float) -> float:
+        """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""
+        return max(optimal_interval(self.save, between), self.drain, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +209,7 @@ class JobPlan:
     flops_per_token: float
     parameters: float
     rungs: tuple[Rung, ...]
+    elastic: Elastic | None = None  # None: every failure restarts the whole job
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +226,18 @@ class Plan:
     jobs: tuple[JobPlan, ...]  # in order of priority
     causes: tuple[Cause, ...]
     repairs: tuple[Repair, ...]
-    standby: float  # time for a spare to take a lost node's place
+    standby: float  # time for a hot spare to take a lost node's place
     tariff: Tariff
     carbon: float  # [kgCO2e/J]
     references: tuple[str, ...]  # source keys of everything the plan rests on
     scenario: str = ""  # digest of the resolved scenario
+    domains: tuple[Domain, ...] = ()
+    ageing: Ageing = Ageing()
+    crews: int | None = None  # None: as many as there is work for
+    removal: Removal | None = None
+    hot: int | None = None  # spares kept ready; None: all of them
+    warm: float = 0.0  # time for another spare to take a node's place, or a hot one's
+    cold: Cold | None = None
+    copies: int = 1  # nodes that hold each part of a checkpoint in memory: losing fewer loses none
+    maintenance: Maintenance | None = None
+    follow: bool = False  # the interval follows the interruptions seen so far

@@ -49,9 +49,9 @@ def test_the_horizon_keeps_the_work_that_counting_finds(stretch, data):
 def test_a_planned_stop_loses_nothing(stretch, data):
     asked = data.draw(st.integers(0, int(stretch.duration)))
     _, work, _ = counted(stretch, asked)
-    ends = asked + stretch.time_to_stop(asked)
+    ends = asked + stretch.stop(asked)[0]
     assert asked <= ends <= asked + stretch.save
-    split = stretch.stopped(ends)
+    split = stretch.stop(asked)[1]
     assert split.work == pytest.approx(work)
     assert sum(split) == pytest.approx(ends)
     assert split.wasted == 0

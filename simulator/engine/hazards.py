@@ -1,0 +1,306 @@
+"""Failures: what strikes next, and whom.
+
+All rates of one kind share a clock that counts exposure, i.e. node-seconds, weighted by whatever makes a node more or
+less likely to fail.  A cause strikes when the clock reaches a number drawn for it.  Deliveries, ageing and lemons
+change how fast the clock runs and nothing else: the draws stay the same whatever the cluster does, and one timer is
+enough.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from heapq import heapify, heapreplace
+
+from simulator.engine.calendar import Calendar, Timer
+from simulator.engine.cluster import Cluster
+from simulator.engine.repair import Node, Workshop
+from simulator.engine.streams import Stream
+from simulator.errors import PlanError
+from simulator.plan.model import Ageing, Cause, Domain, Plan
+
+__all__ = ["Hazards", "check_count"]
+
+MOST_FAILURES = 5_000_000  # minutes of computing, and a log that still fits into memory
+
+
+def check_count(plan: Plan) -> None:
+    """Refuse a plan with more failures than anyone could wait for.
+
+    Raises
+    ------
+    PlanError
+        More than five million are expected before the horizon.
+    """
+    exposure = sum(
+        delivery.nodes * pool.failure_weight * max(0.0, plan.horizon - max(0.0, delivery.time))
+        for pool in plan.pools
+        for delivery in pool.deliveries
+    )
+    rate = sum(cause.rate for cause in plan.causes if not cause.per_job)
+    rate += sum(domain.rate / domain.nodes for domain in plan.domains)
+    once = sum(cause.rate for cause in plan.causes if cause.per_job) * len(plan.jobs) * plan.horizon
+    expected = rate * exposure + once
+    if not expected <= MOST_FAILURES:
+        days, days_allowed = exposure / 86400, MOST_FAILURES / max(rate, 1e-300) / 86400
+        raise PlanError(
+            f"failures: {expected:.3g} expected before the horizon ({rate * 86400:.3g} per node-day over {days:.3g} "
+            f"node-days); at most {MOST_FAILURES:,} are simulated one by one. A rate {expected / MOST_FAILURES:.3g} "
+            f"times lower, or a shorter horizon or smaller cluster of {days_allowed:.3g} node-days, would fit"
+        )
+
+
+@dataclass(slots=True)
+class Cohort:
+    """Nodes of one pool that went into service at one moment, and the faults they have had.
+
+    Frailty is never drawn.  A node whose hazard is a gamma variable z of shape k times Λ(t) and that had n faults fails
+    next at the rate (k + n) / (k + Λ) in units of dΛ: the faults of a cohort of N nodes are a Pólya urn of N k fresh
+    balls and one for each fault there was.  That is exact, costs nothing per node, and needs no node that never failed.
+    """
+
+    pool: int
+    born: float
+    nodes: int
+    weight: float  # the pool's
+    aged: float = 0.0  # Λ: hazard of one node so far
+    factor: float = 1.0
+    past: list[int] = field(default_factory=list)  # nodes of the faults so far, one entry a fault
+
+    def exposure(self, k: float) -> float:
+        """Nodes, each with what makes it likelier to fail than a settled average one."""
+        urn = self.nodes if math.isinf(k) else (self.nodes * k + len(self.past)) / (k + self.aged)
+        return self.weight * self.factor * urn
+
+    def pick(self, share: float, k: float) -> int:
+        """The node at ``share`` of the urn."""
+        if math.isinf(k):
+            return int(share * self.nodes)
+        position = share * (self.nodes * k + len(self.past))
+        if position < self.nodes * k:
+            return int(position / k)
+        return self.past[min(int(position - self.nodes * k), len(self.past) - 1)]
+
+
+class _Clock:
+    """Exposure so far, how fast it grows, and the readings at which its members strike."""
+
+    __slots__ = ("due", "rate", "reading")
+
+    def __init__(self) -> None:
+        self.reading, self.rate = 0.0, 0.0
+        self.due: list[tuple[float, int]] = []
+
+    def wait(self) -> float:
+        """Until the next strike, if nothing changes. [s]"""
+        return (self.due[0][0] - self.reading) / self.rate if self.due and self.rate > 0 else math.inf
+
+
+_NODES, _AGEING, _JOBS = range(3)
+
+
+class Hazards:
+    """Strikes nodes, domains and jobs, again and again, and tells jobs and workshop."""
+
+    def __init__(self, calendar: Calendar, plan: Plan, cluster: Cluster, workshop: Workshop, seed: int) -> None:
+        self._calendar, self._plan, self._cluster, self._workshop = calendar, plan, cluster, workshop
+        self._ageing: Ageing = plan.ageing
+        self._clocks = [_Clock() for _ in range(3)]
+        self._members: list[Cause | Domain] = [*plan.causes, *plan.domains]
+        self._rates: list[float] = []
+        self._arrivals: list[Stream] = []
+        self._victims: list[Stream] = []
+        self._places = Stream(seed, "places")
+        self._again = Stream(seed, "failures of repaired nodes")
+        self._cohorts: list[Cohort] = []
+        self._since = 0.0
+        self._timer: Timer | None = None
+        self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
+        for index, member in enumerate(self._members):
+            self._arrivals.append(Stream(seed, f"arrivals of {member.name}"))
+            self._victims.append(Stream(seed, f"victims of {member.name}"))
+            self._rates.append(self._first_faults(member))
+            if self._rates[index] > 0:
+                reading = self._arrivals[index].exponential(1.0) / self._rates[index]
+                self._clocks[_clock_of(member)].due.append((reading, index))
+            if _clock_of(member) == _AGEING:
+                self._hardware += self._rates[index]
+        for clock in self._clocks:
+            heapify(clock.due)
+        workshop.on_return = self._returned
+        workshop.on_new = self._renewed
+        self._refresh()
+
+    def _first_faults(self, member: Cause | Domain) -> float:
+        """Rate of faults that no bad repair explains: published rates count those too. [1/s]"""
+        if isinstance(member, Domain):
+            return member.rate / member.nodes
+        return member.rate * (1 - self._ageing.refail * member.node_lost)
+
+    # The clocks.
+
+    def install(self, pool: int, nodes: int) -> None:
+        """Nodes have gone into service."""
+        self._advance()
+        self._begin(pool, nodes)
+        self._set_rates()
+
+    def _begin(self, pool: int, nodes: int) -> None:
+        weight, factor = self._plan.pools[pool].failure_weight, self._ageing.factor(0.0)
+        self._cohorts.append(Cohort(pool, self._calendar.now, nodes, weight, factor=factor))
+
+    def _advance(self) -> None:
+        """Bring all clocks to now."""
+        passed, self._since = self._calendar.now - self._since, self._calendar.now
+        if passed > 0:
+            for clock in self._clocks:
+                clock.reading += clock.rate * passed
+            for cohort in self._cohorts:
+                cohort.aged += self._hardware * cohort.weight * cohort.factor * passed
+
+    def _set_rates(self) -> None:
+        k = self._ageing.lemons
+        nodes, ageing, jobs = self._clocks
+        nodes.rate = sum(cohort.nodes * cohort.weight for cohort in self._cohorts)
+        ageing.rate = sum(cohort.exposure(k) for cohort in self._cohorts)
+        jobs.rate = float(len(self._plan.jobs))
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = min(clock.wait() for clock in self._clocks)
+        self._timer = self._calendar.after(max(wait, 0.0), self._strike) if wait < math.inf else None
+
+    def _refresh(self) -> None:
+        """Age all cohorts to the middle of the time until this is called again."""
+        ageing = self._ageing
+        if ageing.early or ageing.doubling < math.inf:
+            self._advance()
+            now = self._calendar.now
+            step = min((ageing.step(now - cohort.born) for cohort in self._cohorts), default=ageing.step(0.0))
+            if step < math.inf:
+                for cohort in self._cohorts:
+                    cohort.factor = ageing.factor(now - cohort.born + step / 2)
+                self._calendar.after(step, self._refresh)
+            self._set_rates()
+
+    # Strikes.
+
+    def _strike(self) -> None:
+        self._advance()
+        clock = min(self._clocks, key=_Clock.wait)
+        reading, index = clock.due[0]
+        clock.reading = reading  # and not the float next to it
+        heapreplace(clock.due, (reading + self._arrivals[index].exponential(1.0) / self._rates[index], index))
+        member, victims = self._members[index], self._victims[index]
+        if isinstance(member, Domain):
+            self._darken(member, victims)
+        elif member.per_job:
+            self._cluster.tenants[int(victims.uniform() * len(self._plan.jobs))].strike(member)
+        elif clock is self._clocks[_AGEING] and self._ageing.varies:
+            self._hit_one_of_many_kinds(member, victims)
+        else:
+            where, lost = self._cluster.victim(victims.uniform()), victims.uniform() < member.node_lost
+            if where is not None:
+                self._hit(member, *where, lost=lost, node=None)
+        self._arm()
+
+    def _hit_one_of_many_kinds(self, cause: Cause, victims: Stream) -> None:
+        """A node of the urn; one that is in repair or switched off does not notice, but it was its turn."""
+        k = self._ageing.lemons
+        position, lost = victims.uniform() * self._clocks[_AGEING].rate, victims.uniform() < cause.node_lost
+        for number, cohort in enumerate(self._cohorts):  # noqa: B007  the last one takes what rounding leaves
+            exposure = cohort.exposure(k)
+            if position < exposure:
+                break
+            position -= exposure
+        node = cohort.pick(min(position / exposure, 1 - 1e-12), k)
+        if k < math.inf:
+            cohort.past.append(node)
+            self._clocks[_AGEING].rate += cohort.exposure(k) - exposure
+        where = None
+        if (number, node) not in self._workshop.inside:
+            where = self._cluster.victim_in(cohort.pool, self._places.uniform())
+        if where is not None:
+            self._hit(cause, *where, lost=lost, node=(number, node))
+
+    def _hit(self, cause: Cause, pool: int, job: int | None, *, lost: bool, node: Node | None) -> None:
+        """A fault of one node: what it does at once, or is found to have done later."""
+        if job is None:
+            if lost:
+                self._cluster.lose(pool, None)
+                self._workshop.take(pool, cause, node)
+            return
+        tenant = self._cluster.tenants[job]
+        if cause.latency or cause.speed < 1:
+            if tenant.suffer(cause):
+                delay = self._again.exponential(cause.latency) if cause.latency else cause.detection
+                self._calendar.after(delay, lambda: self._find(cause, pool, job, lost=lost, node=node))
+            return
+        if lost:
+            self._take_out(cause, pool, job, node)
+        tenant.strike(cause)
+
+    def _find(self, cause: Cause, pool: int, job: int, *, lost: bool, node: Node | None) -> None:
+        """Somebody has noticed what a node has been doing to its job; the node leaves if it is still there."""
+        tenant = self._cluster.tenants[job]
+        if lost and self._cluster.held[job][pool] > 0 and not self._cluster.finished[job]:
+            self._take_out(cause, pool, job, node)
+            tenant.recover_from(cause, stop=True)
+        else:
+            tenant.recover_from(cause, stop=bool(cause.latency))
+
+    def _take_out(self, cause: Cause, pool: int, job: int, node: Node | None) -> None:
+        """The node and those evicted with it leave the job."""
+        self._cluster.lose(pool, job)
+        self._workshop.take(pool, cause, node)
+        for _ in range(min(cause.evicted - 1, self._cluster.held[job][pool])):
+            self._cluster.lose(pool, job)
+            self._workshop.examine(pool)
+
+    def _darken(self, domain: Domain, victims: Stream) -> None:
+        """A vertex of the tree fails: a share of its nodes goes dark, and comes back together."""
+        pool, hit = self._cluster.neighbours(victims.uniform(), domain.nodes, domain.share)
+        dark = sum(hit.values())
+        if not dark:
+            return
+        for job, nodes in hit.items():
+            for _ in range(nodes):
+                self._cluster.lose(pool, job)
+        self._workshop.black_out(pool, dark, domain)
+        cause = Cause(domain.name, 0.0, 1.0, domain.detection, evicted=dark)
+        for job in hit:
+            if job is not None:
+                self._cluster.tenants[job].strike(cause)
+
+    # What the workshop tells.
+
+    def _returned(self, pool: int, cause: Cause, node: Node | None) -> None:
+        """A repaired node is back in service, and may fail again soon."""
+        if self._again.uniform() < self._ageing.refail:
+            delay = self._again.exponential(self._ageing.refail_after)
+            self._calendar.after(delay, lambda: self._fail_again(pool, cause, node))
+
+    def _fail_again(self, pool: int, cause: Cause, node: Node | None) -> None:
+        where = self._cluster.victim_in(pool, self._places.uniform())
+        if where is not None and node not in self._workshop.inside:
+            self._hit(cause, *where, lost=True, node=node)
+
+    def _renewed(self, number: int, node: int) -> None:
+        """A repeat offender was replaced: its faults leave the urn, and a cohort of one begins."""
+        self._advance()
+        cohort = self._cohorts[number]
+        cohort.past = [other for other in cohort.past if other != node]
+        cohort.nodes -= 1
+        self._begin(cohort.pool, 1)
+        self._set_rates()
+
+
+def _clock_of(member: Cause | Domain) -> int:
+    """Faults that take nodes out depend on the nodes; all others only on how many there are, or on the jobs."""
+    if isinstance(member, Domain):
+        return _NODES
+    if member.per_job:
+        return _JOBS
+    return _AGEING if member.node_lost > 0 else _NODES
