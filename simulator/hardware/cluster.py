@@ -6,9 +6,19 @@ import datetime as dt
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from simulator.units import Fraction
+from simulator.units import Fraction, Seconds
 
 __all__ = ["Cluster", "Pool"]
+
+
+class Acceptance(BaseModel):
+    """What delivered nodes go through before they serve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    burn_in: Seconds = Field(description="tests of every node before it is put into service")
+    rejects: Fraction = Field(default=0.0, lt=1, description="share of the nodes that fail them and go back")
+    rework: Seconds = Field(default=0.0, description="time until a rejected node, or its replacement, has passed")
 
 
 class Pool(BaseModel):
@@ -19,6 +29,9 @@ class Pool(BaseModel):
     name: str = Field(min_length=1, description="what results call the pool")
     node: str = Field(description="entry of the nodes shelf")
     arrivals: dict[dt.date, int] = Field(min_length=1, description="date: nodes installed by then, cumulative")
+    acceptance: Acceptance | None = Field(
+        default=None, description="tests on arrival; default: none, or before the date"
+    )
 
     @field_validator("arrivals")
     @classmethod

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from simulator.plan.ladder import Nodes, ladder, recipe_of, sizes
-from simulator.plan.model import Cause, Delivery, JobPlan, Plan, PoolPlan, Repair
+from simulator.plan.model import (
+    Ageing,
+    Cause,
+    Cold,
+    Delivery,
+    Domain,
+    Elastic,
+    JobPlan,
+    Maintenance,
+    Plan,
+    PoolPlan,
+    Removal,
+    Repair,
+)
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
 from simulator.plan.tariff import tariff
@@ -40,7 +56,7 @@ def plan(
     known = parts(scenario, change)
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
-    causes = _causes(known)
+    causes, domains = _causes(known), _domains(known)
     jobs: list[JobPlan] = []
     taken: Nodes = (0,) * len(pools)
     for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
@@ -48,7 +64,7 @@ def plan(
             wanted: Sequence[Nodes] = sizes(pools, steps, scenario.horizon, job.accelerators, taken=taken)
         else:
             wanted = sizes_of[index]
-        rungs = ladder(known, job, model, pools, causes, wanted, degraded=degraded)
+        rungs = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
         jobs.append(
             JobPlan(
                 name=job.name,
@@ -57,6 +73,7 @@ def plan(
                 flops_per_token=model.flops_per_token(recipe_of(known, index).sequence),
                 parameters=float(model.parameters),
                 rungs=rungs,
+                elastic=None if job.elastic is None else Elastic(job.elastic),
             )
         )
         taken = tuple(a + b for a, b in zip(taken, rungs[0].nodes, strict=True))
@@ -70,8 +87,9 @@ def plan(
         power=steps,
         jobs=tuple(jobs),
         causes=causes,
-        repairs=tuple(Repair(band.name, band.share, band.mean) for band in known.fleet.repair),
+        repairs=tuple(Repair(band.name, band.share, band.mean, band.hands) for band in known.fleet.repair),
         standby=scenario.failures.standby,
+        **_life(known),
         tariff=tariff(known),
         carbon=known.site.carbon,
         references=known.references(),
@@ -83,20 +101,12 @@ def _pool(known: Parts, index: int) -> PoolPlan:
     pool, node = known.scenario.cluster.pools[index], known.nodes[index]
     training, idle = node_power(node, known)
     execution = known.accelerators[index].execution
-    counts: dict[float, int] = {}
-    for date, count in pool.arrivals.items():  # cumulative; dates before the start all count at the start
-        counts[seconds_from(known.scenario.start, date)] = count
-    deliveries, before = [], 0
-    for time, count in counts.items():
-        if count > before:
-            deliveries.append(Delivery(time, count - before))
-            before = count
     return PoolPlan(
         name=pool.name,
         node=node.name,
         accelerator=node.accelerator,
         accelerators=node.accelerators,
-        deliveries=tuple(deliveries),
+        deliveries=_deliveries(known, index),
         spare_share=known.scenario.cluster.spares,
         training_power=training,
         idle_power=idle,
@@ -105,10 +115,70 @@ def _pool(known: Parts, index: int) -> PoolPlan:
     )
 
 
+def _deliveries(known: Parts, index: int) -> tuple[Delivery, ...]:
+    """Nodes by the moment they go into service: after their tests, and after their rework where they fail those."""
+    pool = known.scenario.cluster.pools[index]
+    counts: dict[float, int] = {}
+    for date, count in pool.arrivals.items():  # cumulative; dates before the start all count at the start
+        counts[seconds_from(known.scenario.start, date)] = count
+    serving: dict[float, int] = defaultdict(int)
+    tests, before = pool.acceptance, 0
+    for time, count in counts.items():
+        new, before = count - before, count
+        if tests is None:
+            serving[time] += new
+        else:
+            rejected = round(new * tests.rejects)
+            serving[time + tests.burn_in] += new - rejected
+            serving[time + tests.burn_in + tests.rework] += rejected
+    return tuple(Delivery(time, nodes) for time, nodes in sorted(serving.items()) if nodes)
+
+
 def _causes(known: Parts) -> tuple[Cause, ...]:
-    scale = known.scenario.failures.scale
     return tuple(
-        Cause(name, one.rate * scale, one.node_lost, one.detection)
+        Cause(
+            name, one.rate, one.node_lost, one.detection, one.per == "job", one.evicts, one.latency, one.speed,
+            one.repeats,
+        )
         for name, one in known.fleet.classes.items()
         if one.rate > 0
+    )  # fmt: skip
+
+
+def _domains(known: Parts) -> tuple[Domain, ...]:
+    return tuple(
+        Domain(name, one.nodes, one.rate, one.share, one.outage, one.detection)
+        for name, one in known.fleet.domains.items()
+        if one.rate > 0
     )
+
+
+def _ageing(known: Parts) -> Ageing:
+    nodes = known.fleet.nodes
+    return Ageing(
+        early=nodes.early.excess if nodes.early else 0.0,
+        settling=nodes.early.settling if nodes.early else 1.0,
+        doubling=nodes.wear.doubling if nodes.wear else math.inf,
+        wear=nodes.wear.power if nodes.wear else 1.0,
+        lemons=nodes.lemons if nodes.lemons is not None else math.inf,
+        refail=nodes.refails,
+        refail_after=nodes.refails_after,
+    )
+
+
+def _life(known: Parts) -> dict[str, Any]:
+    """What may differ from a plain cluster: how its nodes fail, who mends them, and what is kept ready."""
+    failures, checkpoint = known.scenario.failures, known.scenario.checkpoint
+    removal, cold, maintenance = failures.removal, failures.cold, failures.maintenance
+    return {
+        "domains": _domains(known),
+        "ageing": _ageing(known),
+        "crews": failures.crews,
+        "removal": None if removal is None else Removal(removal.faults, removal.within, removal.lead),
+        "hot": failures.hot,
+        "warm": failures.warm,
+        "cold": None if cold is None else Cold(cold.nodes, cold.lead),
+        "copies": checkpoint.memory.copies if checkpoint.memory else 1,
+        "maintenance": None if maintenance is None else Maintenance(maintenance.every, maintenance.lasts),
+        "follow": checkpoint.interval == "observed",
+    }

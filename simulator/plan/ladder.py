@@ -9,10 +9,12 @@ from functools import lru_cache
 from itertools import combinations
 
 from simulator.errors import PlanError
-from simulator.plan.model import Cause, Delivery, PoolPlan, PowerStep, Rung
+from simulator.plan.model import Delivery, PoolPlan, PowerStep, Rung
 from simulator.plan.parts import Parts
 from simulator.plan.power import cap_at, power_steps
-from simulator.reliability.checkpoint import effective_recovery, expected_goodput, interval_for
+from simulator.plan.weather import Risk, Saving, Weather, weather
+from simulator.reliability import Checkpoint
+from simulator.reliability.checkpoint import interval_for
 from simulator.step import Answer, Machine, fastest, fastest_of, slowest
 from simulator.step.streaming import hiding_batch
 from simulator.units import DAY, show
@@ -98,7 +100,7 @@ def _smaller(nodes: Nodes) -> list[Nodes]:
 
 
 def ladder(
-    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], causes: Sequence[Cause],
+    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
     wanted: Sequence[Nodes], *, degraded: bool,
 ) -> tuple[Rung, ...]:  # fmt: skip
     """Rungs for the ``wanted`` sizes and, with ``degraded``, for those below them; best first, no useless ones.
@@ -113,7 +115,7 @@ def ladder(
 
     def add(nodes: Nodes, answer: Answer) -> Nodes:
         used = _used(nodes, pools, answer)
-        rung = _rung(parts, job, model, pools, causes, used, answer)
+        rung = _rung(parts, job, model, pools, risks, used, answer)
         if used not in rungs or rungs[used].tokens_per_second < rung.tokens_per_second:
             rungs[used] = rung
         return used
@@ -213,7 +215,7 @@ def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answ
 
 
 def _rung(
-    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], causes: Sequence[Cause],
+    parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
     nodes: Nodes, answer: Answer,
 ) -> Rung:  # fmt: skip
     """One size with everything that follows from it.
@@ -222,30 +224,31 @@ def _rung(
     takes from all together.
     """
     scenario = parts.scenario
-    formats = PRECISIONS[job.precision]
-    saved = model.parameters * (formats.weight_bytes + formats.optimizer_bytes)
-    writers = sum(nodes)
-    save = (
-        scenario.checkpoint.save if scenario.checkpoint.save is not None else saved / parts.storage.write_rate(writers)
-    )
-    load = (
-        scenario.checkpoint.load if scenario.checkpoint.load is not None else saved / parts.storage.read_rate(writers)
-    )
     weighted = sum(n * pool.failure_weight for n, pool in zip(nodes, pools, strict=True))
-    rate = weighted * sum(cause.rate for cause in causes)
-    mtti = 1 / rate if rate > 0 else math.inf
     accelerators = answer.layout.accelerators
     fixed = scenario.failures.restart
     restart = fixed if fixed is not None else parts.fleet.restart_time(accelerators)
-    interval = interval_for(scenario.checkpoint.interval, save=save, between=mtti)
-    ways = recoveries(causes, standby=scenario.failures.standby, after=restart + load)
-    recovery = effective_recovery(ways, between=mtti)
-    goodput = expected_goodput(interval=interval, save=save, between=mtti, restart=recovery, while_restarting=True)
+    write, load = _checkpoint_times(parts, job, model, sum(nodes))
+    memory = scenario.checkpoint.memory
+    met = weather(
+        risks,
+        nodes=sum(nodes),
+        weighted=weighted,
+        standby=scenario.failures.standby,
+        after=restart + load,
+        copies=memory.copies if memory else 1,
+    )
+    saving = _saving(scenario.checkpoint, write, met, job.name)
+    goodput = met.goodput(saving)
+    if job.elastic is not None and answer.layout.data > 1:
+        out = (job.elastic + met.recovery / answer.layout.data) / met.mtti
+        goodput = max(goodput, saving.interval / (saving.interval + saving.save) / (1 + out))
     if goodput < _HOPELESS:
         raise PlanError(
-            f"job {job.name} on {answer.layout.accelerators} accelerators is interrupted every {mtti:,.4g} s and would "
-            f"lose {interval + save + recovery:,.4g} s each time (work since the last save, detection, restart, load): "
-            "it never gets anywhere; fewer failures, shorter checkpoint intervals or faster restarts would help"
+            f"job {job.name} on {answer.layout.accelerators} accelerators is interrupted every {met.mtti:,.4g} s and "
+            f"would lose {saving.interval + saving.save + met.recovery:,.4g} s each time (work since the last save, "
+            "detection, restart, load): it never gets anywhere; fewer failures, shorter checkpoint intervals or faster "
+            "restarts would help"
         )
     return Rung(
         nodes=nodes,
@@ -253,30 +256,68 @@ def _rung(
         tokens_per_second=answer.step.tokens_per_second,
         useful_tokens_per_second=answer.step.tokens_per_second * goodput,
         power=sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True)),
-        interval=interval,
-        save=save,
+        interval=saving.interval,
+        save=saving.save,
         restart=restart,
         load=load,
-        mtti=mtti,
-        running=math.exp(-recovery / mtti),
+        mtti=met.mtti,
+        running=met.running,
         hiding_batch=_hiding_batch(parts, job, model, nodes),
         step=answer.step,
         layout=answer.layout,
         memory=answer.memory,
+        drain=saving.drain,
+        every=saving.every,
+        quick=saving.quick,
+        quick_load=memory.load if memory else 0.0,
+        replicas=answer.layout.data,
     )
+
+
+def _checkpoint_times(parts: Parts, job: TrainingJob, model: Transformer, nodes: int) -> tuple[float, float]:
+    """Time to write a checkpoint and to read it back: its bytes over the store's rates for so many nodes. [s]"""
+    asked, formats = parts.scenario.checkpoint, PRECISIONS[job.precision]
+    saved = model.parameters * (formats.weight_bytes + formats.optimizer_bytes)
+    write = asked.save if asked.save is not None else saved / parts.storage.write_rate(nodes)
+    load = asked.load if asked.load is not None else saved / parts.storage.read_rate(nodes)
+    return write, load
+
+
+def _saving(asked: Checkpoint, write: float, met: Weather, job: str) -> Saving:
+    """How often the size saves, and what that costs.
+
+    With a memory tier the store's interval follows the interruptions that memory does not survive.
+
+    Raises
+    ------
+    PlanError
+        A checkpoint would take longer than the interval that was asked for.
+    """
+    save, drain = (write, 0.0) if asked.snapshot is None else (asked.snapshot, write)
+    memory = asked.memory
+    between = met.mtti
+    if memory is not None:
+        between = met.mtti / met.unremembered if met.unremembered > 0 else math.inf
+    interval = interval_for(asked.interval, save=save, between=between)
+    if isinstance(asked.interval, float) and max(save, drain) > interval:
+        raise PlanError(
+            f"checkpoint.interval: expected at least the {show(max(save, drain), 's')} that a checkpoint of job {job} "
+            f"takes; got {show(interval, 's')}; a longer interval or a faster store would help"
+        )
+    interval = max(interval, drain)
+    if memory is None:
+        return Saving(interval, save, drain)
+    if memory.save > memory.interval:
+        raise PlanError(
+            f"checkpoint.memory.interval: expected at least the {show(memory.save, 's')} that a checkpoint takes; "
+            f"got {show(memory.interval, 's')}"
+        )
+    return Saving(memory.interval, save, drain, max(1, round(interval / memory.interval)), memory.save)
 
 
 def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> float | None:
     machine, _ = machine_of(parts, job, nodes)
     return None if machine.execution == "gpu" else hiding_batch(machine, model, job.recipe(model.context))
-
-
-def recoveries(causes: Sequence[Cause], *, standby: float, after: float) -> list[tuple[float, float]]:
-    """Share and length of every way back: detection, a spare's way in where a node is lost, then ``after``. [s]"""
-    rate = sum(cause.rate for cause in causes)
-    ways = ((c.rate * c.node_lost, c.detection + standby + after) for c in causes)
-    short = ((c.rate * (1 - c.node_lost), c.detection + after) for c in causes)
-    return [(weight / rate, seconds) for weight, seconds in (*ways, *short) if weight > 0]
 
 
 def recipe_of(parts: Parts, index: int) -> Recipe:

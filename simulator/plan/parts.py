@@ -74,7 +74,7 @@ def parts(scenario: Scenario, change: Change = as_it_is) -> Parts:
         fabric=Fabric.load(scenario.cluster.fabric),
         storage=Storage.load(scenario.cluster.storage),
         site=scenario.site.resolve(),
-        fleet=Fleet.load(scenario.failures.fleet),
+        fleet=scenario.failures.resolve(),
         models=tuple(Transformer.load(job.model) for job in scenario.jobs),
         change=change,
     )

@@ -19,12 +19,26 @@ __all__ = [
     "young_interval",
 ]  # fmt: skip
 
-Policy = Literal["optimal", "young", "daly"]
-_TIME = Unit("second", "time or one of optimal, young, daly", "30 min", zero=False)
+Policy = Literal["optimal", "young", "daly", "observed"]
+_POLICIES = ("optimal", "young", "daly", "observed")
+_TIME = Unit("second", "time or one of optimal, young, daly, observed", "30 min", zero=False)
 
 
 def _interval(written: Any) -> float | str:
-    return written if written in ("optimal", "young", "daly") else _TIME.parse(written)
+    return written if written in _POLICIES else _TIME.parse(written)
+
+
+class Memory(BaseModel):
+    """Checkpoints that stay in the memory of nodes, between those that go to the store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interval: Seconds = Field(gt=0, description="work between two")
+    save: Seconds = Field(default=0.0, description="blocking time of one")
+    load: Seconds = Field(default=0.0, description="time to read one back")
+    copies: int = Field(
+        default=2, ge=1, le=1000, description="nodes that hold each part: a failure that takes fewer loses none"
+    )
 
 
 class Checkpoint(BaseModel):
@@ -36,9 +50,18 @@ class Checkpoint(BaseModel):
         float | Policy,
         PlainValidator(_interval),
         PlainSerializer(lambda i: i if isinstance(i, str) else f"{i!r} second"),
-        WithJsonSchema({"type": "string", "examples": ["optimal", "young", "daly", "30 min"]}),
-    ] = Field(default="optimal", description="work between checkpoints: a time, or the rule that chooses it")
-    save: Seconds | None = Field(default=None, description="blocking time of one save; default: bytes over bandwidth")
+        WithJsonSchema({"type": "string", "examples": ["optimal", "young", "daly", "observed", "30 min"]}),
+    ] = Field(
+        default="optimal",
+        description="work between checkpoints: a time, or the rule that chooses it; observed: the optimum for what "
+        "the run has seen so far",
+    )
+    save: Seconds | None = Field(default=None, description="time to write one; default: bytes over bandwidth")
+    snapshot: Seconds | None = Field(
+        default=None,
+        description="blocking time when the write itself goes on beside the training; default: the write blocks",
+    )
+    memory: Memory | None = Field(default=None, description="a second tier that stays in memory; default: none")
     load: Seconds | None = Field(default=None, description="time to read one back; default: bytes over bandwidth")
 
 
@@ -136,6 +159,5 @@ def interval_for(policy: float | str, *, save: float, between: float) -> float:
     if math.isinf(between):
         return 86400.0
     # A free save would be taken for ever; a second of work between two is beyond anything measured.
-    return max(
-        {"young": young_interval, "daly": daly_interval, "optimal": optimal_interval}[policy](save, between), 1.0
-    )
+    rules = {"young": young_interval, "daly": daly_interval}
+    return max(rules.get(policy, optimal_interval)(save, between), 1.0)

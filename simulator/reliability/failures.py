@@ -3,35 +3,118 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
+from simulator.errors import PlanError
 from simulator.units import Fraction, Rate, Ratio, Seconds
 
-__all__ = ["FailureClass", "Failures", "Fleet", "RepairBand"]
+__all__ = ["AgeEffects", "Domain", "FailureClass", "Failures", "Fleet", "RepairBand"]
+
+Chance = Annotated[Fraction, Field(le=1)]
+Part = Annotated[Fraction, Field(lt=1)]
 
 
-class RepairBand(BaseModel):
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RepairBand(_Section):
     """One way a broken node comes back: the share of nodes that take it and its mean time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = Field(description="what events call it")
+    share: Chance = Field(description="of the broken nodes")
+    mean: Seconds = Field(description="from the fault until the node is back (exponential)")
+    hands: Seconds = Field(default=0.0, description="hands-on part of the mean time; only this waits for a crew")
 
-    name: str
-    share: Fraction
-    mean: Seconds
+    @model_validator(mode="after")
+    def _within(self) -> RepairBand:
+        if self.hands > self.mean:
+            raise ValueError(f"expected hands of at most the mean, {self.mean:g} s; got {self.hands:g} s")
+        return self
 
 
-class FailureClass(BaseModel):
+class FailureClass(_Section):
     """One cause of interruption."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    rate: Rate = Field(description="per node of the fleet (or per job) and time")
+    node_lost: Chance = Field(default=0.0, description="chance that the node has to leave for repair")
+    detection: Seconds = Field(default=0.0, description="from the fault to the job's stop")
+    per: Literal["node", "job"] = Field(default="node", description="what the rate counts")
+    evicts: int = Field(default=1, ge=1, le=100_000, description="nodes taken out with a broken one, itself included")
+    latency: Seconds = Field(default=0.0, description="mean time the job trains on before anyone notices; all is lost")
+    speed: Annotated[Ratio, Field(le=1)] = Field(default=1.0, description="of the job until the fault is found")
+    repeats: Part = Field(default=0.0, description="chance that a restart ends in the same fault at once")
 
-    rate: Rate = Field(description="per node of the fleet and time")
-    node_lost: Fraction = Field(description="chance that the node has to leave for repair")
-    detection: Seconds = Field(description="from the fault to the job's stop")
+    @model_validator(mode="after")
+    def _one_way(self) -> FailureClass:
+        if self.latency and self.speed < 1:
+            raise ValueError("expected latency or speed below 1, not both; got both")
+        return self
+
+
+class Domain(_Section):
+    """Nodes that fail together: those of a rack, a power domain, a row, a hall, or below a leaf or spine switch."""
+
+    nodes: int = Field(ge=1, le=10_000_000, description="below each such vertex")
+    rate: Rate = Field(description="failures per vertex and time")
+    share: Chance = Field(default=1.0, description="of its nodes that go dark")
+    outage: Seconds = Field(description="mean time until they are back, all together")
+    detection: Seconds = Field(default=0.0, description="from the fault to the job's stop")
+
+
+class Early(_Section):
+    """Infant mortality."""
+
+    excess: Annotated[float, Field(ge=0, le=1000)] = Field(
+        description="rate of a new node over a settled one's, minus 1"
+    )
+    settling: Seconds = Field(gt=0, description="time in which the excess falls to 1/e")
+
+
+class Wear(_Section):
+    """Wear-out: rate × (1 + (age / doubling)^power)."""
+
+    doubling: Seconds = Field(gt=0, description="age at which wear has doubled the rate")
+    power: Annotated[float, Field(gt=0, le=20)] = Field(description="how steeply wear grows with age")
+
+
+class AgeEffects(_Section):
+    """How the faults that take nodes out depend on the node: its age, its luck, its last repair."""
+
+    early: Early | None = Field(default=None, description="infant mortality; none: no such effect")
+    wear: Wear | None = Field(default=None, description="wear-out; none: no such effect")
+    lemons: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        default=None, description="gamma shape of the nodes' frailty; small: few bad nodes; none: all nodes alike"
+    )
+    refails: Part = Field(default=0.0, description="share of repaired nodes that soon fail again")
+    refails_after: Seconds = Field(default=0.0, description="mean time until they do")
+
+
+class Removal(_Section):
+    """When a node is given up."""
+
+    faults: int = Field(ge=2, le=1000, description="so many faults …")
+    within: Seconds = Field(gt=0, description="… within such a time, and the node is replaced by a new one")
+    lead: Seconds = Field(description="time until the new one is there")
+
+
+class Cold(_Section):
+    """Nodes in store, beside those of the pools."""
+
+    nodes: int = Field(ge=1, le=10_000_000, description="that stand there, whatever the pool")
+    lead: Seconds = Field(description="from a node's loss to its replacement from the store")
+
+
+class Maintenance(_Section):
+    """Planned stops."""
+
+    every: Seconds = Field(gt=0, description="time between two")
+    lasts: Seconds = Field(description="how long the jobs stand still, restart aside")
 
 
 class Fleet(CatalogueEntry):
@@ -43,12 +126,12 @@ class Fleet(CatalogueEntry):
     restart: Seconds = Field(description="stop to first step of a whole job of restart_accelerators")
     restart_per_doubling: Seconds = Field(description="added for each doubling of the job")
     restart_accelerators: int = Field(ge=1)
+    domains: dict[str, Domain] = Field(default={}, description="racks, halls, switches: nodes that fail together")
+    nodes: AgeEffects = Field(default=AgeEffects(), description="how its nodes differ")
 
     @model_validator(mode="after")
     def _shares(self) -> Fleet:
-        total = sum(band.share for band in self.repair)
-        if not math.isclose(total, 1.0, abs_tol=1e-6):
-            raise ValueError(f"expected repair shares that add up to 1; got {total:g}")
+        _check_repair(self.repair)
         return self
 
     @classmethod
@@ -69,17 +152,83 @@ class Fleet(CatalogueEntry):
         return max(grown, self.restart / 4)
 
 
-class Failures(BaseModel):
-    """Which fleet the cluster behaves like, and what differs from it."""
+def _check_repair(bands: tuple[RepairBand, ...]) -> None:
+    total = sum(band.share for band in bands)
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise ValueError(f"expected repair shares that add up to 1; got {total:g}")
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class ClassChange(_Section):
+    """A failure class of the fleet changed in part, or one it does not have."""
+
+    rate: Rate | None = Field(default=None, description="per node of the fleet (or per job) and time")
+    node_lost: Chance | None = Field(default=None, description="chance that the node has to leave for repair")
+    detection: Seconds | None = Field(default=None, description="from the fault to the job's stop")
+    per: Literal["node", "job"] | None = Field(default=None, description="what the rate counts")
+    evicts: int | None = Field(default=None, ge=1, le=100_000, description="nodes taken out with a broken one, and it")
+    latency: Seconds | None = Field(default=None, description="mean time the job trains on unaware; all of it is lost")
+    speed: Annotated[Ratio, Field(le=1)] | None = Field(default=None, description="of the job until the fault is found")
+    repeats: Part | None = Field(default=None, description="chance that a restart ends in the same fault at once")
+
+
+class Failures(_Section):
+    """Which fleet the cluster behaves like, and what differs from it."""
 
     fleet: str = Field(description="entry of the failures shelf")
     scale: Ratio = Field(default=1.0, description="factor on all rates")
+    classes: dict[str, ClassChange] = Field(default={}, description="by name: what differs, or a class of its own")
+    domains: dict[str, Domain] = Field(default={}, description="racks, power domains, halls, switches: fail together")
+    nodes: AgeEffects | None = Field(default=None, description="age, lemons and bad repairs; default: the fleet's")
+    repair: tuple[RepairBand, ...] | None = Field(default=None, min_length=1, description="default: the fleet's")
+    crews: int | None = Field(default=None, ge=1, le=1_000_000, description="for hands-on repair; default: enough")
+    removal: Removal | None = Field(default=None, description="of repeat offenders; default: none is given up")
     restart: Seconds | None = Field(default=None, description="fixed restart time instead of the fleet's")
-    standby: Seconds = Field(default=60.0, description="time for a spare to take a lost node's place")
+    standby: Seconds = Field(default=60.0, description="time for a hot spare to take a lost node's place")
+    hot: int | None = Field(default=None, ge=0, le=1_000_000, description="spares kept hot; default: all of them")
+    warm: Seconds = Field(default=600.0, description="time for another spare to start, be checked and take a place")
+    cold: Cold | None = Field(default=None, description="spare nodes in store that hands have to bring in")
+    maintenance: Maintenance | None = Field(default=None, description="planned stops of all jobs")
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, written: Any) -> Any:
         return {"fleet": written} if isinstance(written, str) else written
+
+    @model_validator(mode="after")
+    def _shares(self) -> Failures:
+        if self.repair is not None:
+            _check_repair(self.repair)
+        return self
+
+    def resolve(self) -> Fleet:
+        """The catalogue's fleet with this section's differences, rates scaled.
+
+        Raises
+        ------
+        PlanError
+            A class that the fleet does not have has no rate, or a change makes one impossible.
+        """
+        fleet = Fleet.load(self.fleet)
+        classes = {name: dict(one) for name, one in fleet.classes.items()}
+        for name, change in self.classes.items():
+            written = {key: value for key, value in change if value is not None}
+            if name not in classes and "rate" not in written:
+                known = ", ".join(fleet.classes)
+                raise PlanError(f"failures.classes.{name}: expected a rate, or one of the fleet's classes {known}")
+            classes[name] = {**classes.get(name, {}), **written}
+        made = {name: _rebuilt(name, one, self.scale) for name, one in classes.items()}
+        domains = {**fleet.domains, **self.domains}
+        scaled = {name: one.model_copy(update={"rate": one.rate * self.scale}) for name, one in domains.items()}
+        changes: dict[str, Any] = {"classes": made, "domains": scaled}
+        if self.nodes is not None:
+            changes["nodes"] = self.nodes
+        if self.repair is not None:
+            changes["repair"] = self.repair
+        return fleet.model_copy(update=changes)
+
+
+def _rebuilt(name: str, values: Mapping[str, Any], scale: float) -> FailureClass:
+    bare = FailureClass.model_construct(**values)
+    if bare.latency and bare.speed < 1:
+        raise PlanError(f"failures.classes.{name}: expected latency or speed below 1, not both; got both")
+    return bare.model_copy(update={"rate": bare.rate * scale})

@@ -9,12 +9,13 @@ from typing import Any
 from simulator import catalogue
 from simulator.errors import CatalogueError, did_you_mean
 from simulator.hardware import Cluster
+from simulator.reliability import Failures
 from simulator.scenario.document import Path
 from simulator.scenario.schema import Scenario
 from simulator.scenario.shape import inner, is_list, keys
 from simulator.workload import TrainingJob
 
-__all__ = ["calendar_faults", "evidence_faults", "name_faults", "size_faults"]
+__all__ = ["calendar_faults", "evidence_faults", "failure_faults", "name_faults", "size_faults"]
 
 _FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
 
@@ -82,6 +83,15 @@ def size_faults(cluster: Cluster, jobs: tuple[TrainingJob, ...]) -> Iterator[tup
             if wanted is not None and wanted > total:
                 expected = f"expected at most the {total:,} accelerators that arrive by {last}"
                 yield ("jobs", index, key), f"{expected}; got {wanted:,}, which the arrivals never reach"
+
+
+def failure_faults(failures: Failures) -> Iterator[tuple[Path, str]]:
+    """Failure classes that neither the fleet nor the scenario gives a rate."""
+    known = catalogue.entry("failures", failures.fleet)["classes"]
+    for name, change in failures.classes.items():
+        if name not in known and change.rate is None:
+            expected = f"expected a rate, e.g. '0.5e-3 /d', or one of the fleet's classes {', '.join(known)}"
+            yield ("failures", "classes", name), f"{expected}; got {name!r} without one{did_you_mean(name, known)}"
 
 
 def calendar_faults(start: dt.date | None, cluster: Cluster | None) -> Iterator[tuple[Path, str]]:

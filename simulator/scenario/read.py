@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from simulator.errors import Fault, ScenarioError
 from simulator.hardware import Cluster
+from simulator.reliability import Failures
 from simulator.scenario.change import apply
-from simulator.scenario.check import calendar_faults, evidence_faults, name_faults, size_faults
+from simulator.scenario.check import calendar_faults, evidence_faults, failure_faults, name_faults, size_faults
 from simulator.scenario.document import Document, Path, merged, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find
@@ -123,3 +124,5 @@ def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Iterable[P
     yield from calendar_faults(scenario.start if scenario else None, cluster)
     if cluster is not None:
         yield from size_faults(cluster, jobs)
+    if "failures" not in broken:
+        yield from failure_faults(Failures.model_validate(data["failures"]))

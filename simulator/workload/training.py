@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from simulator.errors import PlanError
-from simulator.units import Tokens, Unit, show
+from simulator.units import Seconds, Tokens, Unit, show
 from simulator.workload.software import Software
 
 __all__ = ["BatchSize", "LayoutRequest", "Recipe", "TrainingJob"]
@@ -110,6 +110,11 @@ class TrainingJob(BaseModel):
         "compiled program needs it (XLA)",
     )
     software: str = Field(default="megatron", description="entry of the software shelf: how well a framework fuses")
+
+    elastic: Seconds | None = Field(
+        default=None,
+        description="stall of all replicas when one fails and the others go on without it; default: all restart",
+    )
 
     @field_validator("tokens")
     @classmethod
