@@ -40,6 +40,8 @@ class Workshop:
         """A node comes in."""
         self._record.faults += 1
         self._fetch(pool)
+        if node in self.inside:  # found out late, when it had been taken out for another reason: so it is another one
+            node = None
         if node is not None:
             self.inside.add(node)
         if self._is_to_go(node):
@@ -71,6 +73,7 @@ class Workshop:
         def back() -> None:
             for _ in range(nodes):
                 self._cluster.mend(pool)
+                self._restock(pool)
             self._record.event(self._calendar.now, "repair", "", f"{domain.name}: {nodes} nodes")
             self._cluster.changed()
 

@@ -196,6 +196,8 @@ class Rung:
 
     def followed(self, between: float) -> float:
         """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""
+        if math.isinf(between):
+            return self.interval
         return max(optimal_interval(self.save, between), self.drain, 1.0)
 
 

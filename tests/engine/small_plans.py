@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator.engine import Activity, Log
-from simulator.plan.model import Cause, Delivery, JobPlan, Plan, PoolPlan, PowerStep, Repair, Rung
+from simulator.plan.model import Cause, Delivery, Elastic, JobPlan, Plan, PoolPlan, PowerStep, Repair, Rung
 
 NOT_LOOKED_AT: Any = (
     None  # step time, layout, memory and tariff travel through the plan; the engine has no use for them
@@ -25,6 +25,7 @@ def rung(
     restart: float = 100.0,
     load: float = 20.0,
     mtti: float = math.inf,
+    **more: Any,
 ) -> Rung:
     total = sum(nodes)
     speed = 100.0 * total if speed is None else speed
@@ -44,11 +45,20 @@ def rung(
         step=NOT_LOOKED_AT,
         layout=NOT_LOOKED_AT,
         memory=NOT_LOOKED_AT,
+        **more,
     )
 
 
-def job(tokens: float, *rungs: Rung, name: str = "pretrain") -> JobPlan:
-    return JobPlan(name=name, model="toy", tokens=tokens, flops_per_token=6.0, parameters=1.0, rungs=rungs)
+def job(tokens: float, *rungs: Rung, name: str = "pretrain", elastic: float | None = None) -> JobPlan:
+    return JobPlan(
+        name=name,
+        model="toy",
+        tokens=tokens,
+        flops_per_token=6.0,
+        parameters=1.0,
+        rungs=rungs,
+        elastic=None if elastic is None else Elastic(elastic),
+    )
 
 
 def pool(*deliveries: tuple[float, int], spare_share: float = 0.0, weight: float = 1.0, name: str = "h100") -> PoolPlan:
@@ -75,6 +85,7 @@ def plan(
     horizon: float = 1e7,
     standby: float = 60.0,
     seed: int = 1,
+    **life: Any,
 ) -> Plan:
     return Plan(
         name="toy",
@@ -91,6 +102,7 @@ def plan(
         tariff=NOT_LOOKED_AT,
         carbon=0.0,
         references=(),
+        **life,
     )
 
 
