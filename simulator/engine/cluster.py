@@ -60,14 +60,17 @@ class Cluster:
         self.exposure = 0.0  # installed nodes, each with its pool's failure weight
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
         self.dirty = True  # changed since the last sample
+        self._idle_power = [pool.idle_power for pool in plan.pools]
         self._ladder: list[tuple[Rung, ...]] = [() for _ in plan.jobs]  # the planned rung and those below it
         self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
         self._watts = [0.0] * len(plan.jobs)
+        self._at_most = 0.0  # what all nodes together draw when idle [W]
         self.entitle()
 
     def install(self, pool: int, nodes: int) -> None:
         """Nodes have arrived."""
         self.installed[pool] += nodes
+        self._at_most += nodes * self.pools[pool].idle_power
         self.exposure = sum(n * p.failure_weight for n, p in zip(self.installed, self.pools, strict=True))
 
     def entitle(self) -> None:
@@ -232,6 +235,8 @@ class Cluster:
         if self.cap == math.inf:
             return idle
         left = self.cap * _ROUNDING - self._committed()
+        if left >= self._at_most:
+            return idle
         for index, pool in enumerate(self.pools):
             if pool.idle_power > 0 and idle[index] * pool.idle_power > left:
                 idle[index] = max(0, int(left / pool.idle_power))
@@ -241,19 +246,29 @@ class Cluster:
     def draw(self) -> float:
         """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""
         watts, idling = 0.0, self.idle_on()
-        for rung, computing, held in zip(self.rungs, self.computing, self.held, strict=True):
-            if rung is not None and computing:
+        for job, rung in enumerate(self.rungs):
+            if rung is not None and self.computing[job]:
                 watts += rung.power
             else:
-                idling = [one + other for one, other in zip(idling, held, strict=True)]
-        return watts + sum([nodes * pool.idle_power for nodes, pool in zip(idling, self.pools, strict=True)])
+                for pool, nodes in enumerate(self.held[job]):
+                    idling[pool] += nodes
+        for pool, nodes in enumerate(idling):
+            watts += nodes * self._idle_power[pool]
+        return watts
 
     def _committed(self, but: int | None = None) -> float:
         """Watts set aside for jobs, whether they compute at this moment or not. [W]"""
-        return sum([rung.power for job, rung in enumerate(self.rungs) if rung is not None and job != but])
+        watts = 0.0
+        for job, rung in enumerate(self.rungs):
+            if rung is not None and job != but:
+                watts += rung.power
+        return watts
 
 
 def _fits(rung: Rung, nodes: Sequence[int], watts: float) -> bool:
     if rung.power > watts * _ROUNDING:
         return False
-    return all([need <= have for need, have in zip(rung.nodes, nodes, strict=True)])  # noqa: C419 - twice as fast
+    for pool, need in enumerate(rung.nodes):  # a loop is twice as fast as `all`  # noqa: SIM110
+        if need > nodes[pool]:
+            return False
+    return True

@@ -169,7 +169,7 @@ class Hazards:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        wait = min(clock.wait() for clock in self._clocks)
+        wait = min([clock.wait() for clock in self._clocks])
         self._timer = self._calendar.after(max(wait, 0.0), self._strike) if wait < math.inf else None
 
     def _refresh(self) -> None:

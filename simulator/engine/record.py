@@ -100,17 +100,17 @@ class Record:
     def meter(self, time: float, cluster: Cluster) -> None:
         """The cluster has changed: book what it was until now, and note what it is."""
         passed = time - self._since
+        installed, broken, working = self._state
         if passed > 0:
-            installed, broken, working = self._state
             self.energy += self._watts * passed
             self.working += working * passed
             self.down[broken] += passed
             for pool, nodes in enumerate(installed):
                 self.node_seconds[pool] += nodes * passed
         self._since = time
-        if cluster.installed != self._state[0]:
-            self._due = time  # a mark at each delivery
-        self._state = (list(cluster.installed), sum(cluster.broken), sum(cluster.working))
+        if cluster.installed != installed:
+            self._due, installed = time, list(cluster.installed)  # a mark at each delivery
+        self._state = (installed, sum(cluster.broken), sum(cluster.working))
         self._watts = cluster.draw()
         self.peak = max(self.peak, self._watts)
         if time >= self._due:

@@ -386,7 +386,7 @@ class Training:
             spent[Activity.COMPUTE] += compute
             spent[Activity.DEGRADED] += work - compute
             spent[Activity.SAVE] += self._run.stretch.saving(saves)
-            worked[self._job.rungs.index(self._held())] += full
+            worked[self._number(self._held())] += full
             tokens += full * self._run.rate
         return Books(tokens, spent, worked)
 
@@ -409,6 +409,10 @@ class Training:
     def _held(self) -> Rung:
         assert self._rung is not None, "asked only of a job that has nodes"
         return self._rung
+
+    def _number(self, rung: Rung) -> int:
+        """Which of the job's rungs it is; by identity, for to compare all of their numbers takes longer than to run."""
+        return next(number for number, one in enumerate(self._job.rungs) if one is rung)
 
     def _take_best(self) -> tuple[int, ...]:
         """Hold the nodes of the best rung; how many came from the idle, by pool, or () and no node when there is none.
@@ -489,7 +493,7 @@ class Training:
         self._record.lay(self._index, self._since, time, parts)
         self._blame(split.wasted)
         self._tokens = min(self._tokens + full * rate, self._job.tokens)
-        self._worked[self._job.rungs.index(self._held())] += full
+        self._worked[self._number(self._held())] += full
         self._running += time - self._since
         self._run, self._since = None, time
 

@@ -83,7 +83,9 @@ class Ensemble:
     def statistics(self) -> dict[str, Statistic]:
         """Spread of every number."""
         rows = [flat(summary) for summary in self.summaries]
-        return {name: statistic([row[name] for row in rows]) for name in rows[0]} if rows else {}
+        everywhere = dict.fromkeys(name for row in rows for name in row)
+        # a cause that never came up in a replica cost nothing there
+        return {name: statistic([row.get(name, 0.0) for row in rows]) for name in everywhere}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from simulator.engine.log import Activity, JobEnd, Log
+from simulator.engine.log import Activity, JobEnd, Log, Tally
 from simulator.plan.model import JobPlan, Plan
 from simulator.results.series import Series
 from simulator.units import DAY
@@ -44,7 +44,7 @@ def _stretch(plan: Plan, state: Series) -> float:
     return max((time for time in changes if time <= end - DAY), default=float(state.time[0]))
 
 
-def project(plan: Plan, log: Log, state: Series) -> tuple[Projection, ...]:
+def project(plan: Plan, log: Log | Tally, state: Series) -> tuple[Projection, ...]:
     """The unfinished jobs, each carried on at its last rate."""
     end, since = float(state.time[-1]), _stretch(plan, state)
     found = []
@@ -60,7 +60,9 @@ def project(plan: Plan, log: Log, state: Series) -> tuple[Projection, ...]:
     return tuple(found)
 
 
-def _last_activity(log: Log, job: int) -> Activity | None:
+def _last_activity(log: Log | Tally, job: int) -> Activity | None:
+    if isinstance(log, Tally):
+        return log.last[job]
     return next((interval.activity for interval in reversed(log.intervals) if interval.job == job), None)
 
 

@@ -8,15 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.engine.log import Log
+from simulator.engine.log import Log, Tally
 from simulator.plan.model import Plan
 
-__all__ = ["Series", "end_of", "series"]
+__all__ = ["Series", "course", "end_of", "series"]
 
 Floats = NDArray[np.float64]
 
 
-def end_of(log: Log) -> float:
+def end_of(log: Log | Tally) -> float:
     """When the last job ended, or the run did. [s]"""
     return max((log.end if job.finished is None else job.finished for job in log.jobs), default=log.end)
 
@@ -81,3 +81,27 @@ def series(plan: Plan, log: Log) -> Series:
         power=np.array([row.power for row in rows], dtype=float),
         tokens=tokens,
     )
+
+
+def course(tally: Tally) -> Series:
+    """The books' marks as a series: means between two marks, so that every sum over time is exact at each of them.
+
+    Only the sum over pools is known of the working nodes; it stands in the first column.
+    """
+    marks = tally.marks
+    time = np.array([mark.time for mark in marks])
+    keep = np.flatnonzero(np.append(np.diff(time) > 0, True))
+    time, chosen = time[keep], [marks[index] for index in keep]
+    lasting = np.diff(time)
+
+    def means(totals: Floats) -> Floats:
+        steps = np.diff(totals, axis=0) / (lasting if totals.ndim == 1 else lasting[:, None])
+        return np.concatenate([steps, steps[-1:] if len(steps) else np.zeros((1, *totals.shape[1:]))])
+
+    installed = means(np.array([mark.node_seconds for mark in chosen]))
+    installed[-1] = tally.installed
+    working = np.zeros_like(installed)
+    working[:, 0] = means(np.array([mark.working for mark in chosen]))
+    tokens = np.array([mark.tokens for mark in chosen])
+    power = means(np.array([mark.energy for mark in chosen]))
+    return Series(time=time, installed=installed, healthy=installed, working=working, power=power, tokens=tokens)

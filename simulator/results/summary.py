@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from simulator.engine.log import Activity, Log
+from simulator.engine.log import Activity, Log, Tally
 from simulator.plan.model import Plan
 from simulator.results.projection import project
-from simulator.results.series import Series, series
+from simulator.results.series import Series, course, series
 from simulator.results.timeline import LOST, activity_seconds, bill_of, dates, wall_time
 from simulator.units import DAY, HOUR
 
@@ -81,6 +81,17 @@ class Summary:
     projected_finish_date: str | None
     projected_cost_usd: float | None
     jobs: tuple[JobSummary, ...]
+    faults: int = 0  # nodes that broke
+    spares_used: int = 0  # of them, lost by a job and replaced at once
+    nodes_down_mean: float = 0.0
+    nodes_down_p99: int = 0  # broken at most for 99 % of the time: the spares that would have been needed
+    crew_hours: float = 0.0  # hands at work
+    crews_busy: float | None = None  # share of the crews' time; None: crews without number
+    crew_wait_h: float = 0.0  # nodes waiting for hands
+    lost_accelerator_hours: Mapping[str, float] = field(default_factory=dict)  # by cause: work lost, recovery, waiting
+    lost_usd: Mapping[str, float] = field(
+        default_factory=dict
+    )  # the same at what an accelerator costs an hour, energy aside
 
     @property
     def done(self) -> float:
@@ -89,12 +100,13 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, units in the names."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        jobs = [{field.name: getattr(job, field.name) for field in fields(job)} for job in self.jobs]
-        return {**plain, "lost_s": dict(self.lost_s), "cost_rows_usd": dict(self.cost_rows_usd), "jobs": jobs}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        jobs = [{one.name: getattr(job, one.name) for one in fields(job)} for job in self.jobs]
+        maps = {key: dict(value) for key, value in plain.items() if isinstance(value, Mapping)}
+        return {**plain, **maps, "jobs": jobs}
 
 
-def _trained(plan: Plan, log: Log) -> tuple[float, float, float]:
+def _trained(plan: Plan, log: Log | Tally) -> tuple[float, float, float]:
     """Seconds of work that was kept, its model FLOPs, and what the dense peak could have done in those seconds."""
     seconds = flops = possible = 0.0
     for job, end in zip(plan.jobs, log.jobs, strict=True):
@@ -114,7 +126,7 @@ def _date(plan: Plan, seconds: float | None) -> str | None:
     return None if seconds is None else str(dates(plan, [seconds])[0].astype("datetime64[D]"))
 
 
-def _job(plan: Plan, log: Log, number: int, useful: float) -> JobSummary:
+def _job(plan: Plan, log: Log | Tally, number: int, useful: float) -> JobSummary:
     job, end, wall = plan.jobs[number], log.jobs[number], wall_time(log, number)
     return JobSummary(
         name=job.name,
@@ -131,9 +143,11 @@ def _job(plan: Plan, log: Log, number: int, useful: float) -> JobSummary:
     )
 
 
-def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
-    """The numbers of one run."""
-    state = state or series(plan, log)
+def summarise(plan: Plan, log: Log | Tally, state: Series | None = None) -> Summary:
+    """The numbers of one run, from its log or from its books alone."""
+    if state is None:
+        state = course(log) if isinstance(log, Tally) else series(plan, log)
+    books = log if isinstance(log, Tally) else log.tally
     by_job = [activity_seconds(log, number) for number in range(len(plan.jobs))]
     spent = {activity: math.fsum(job[activity] for job in by_job) for activity in Activity}
     wall = math.fsum(wall_time(log, number) for number in range(len(plan.jobs)))
@@ -178,14 +192,55 @@ def summarise(plan: Plan, log: Log, state: Series | None = None) -> Summary:
         purchase_usd=math.fsum(n * price for n, price in zip(state.installed[-1], plan.tariff.price, strict=True)),
         cost_usd_per_million_tokens=spend.total / (tokens / MEGA) if tokens else None,
         energy_MWh=energy / (MEGA * HOUR),
-        peak_power_MW=float(state.power.max()) / MEGA,
+        peak_power_MW=(log.peak_power if isinstance(log, Tally) else float(state.power.max())) / MEGA,
         carbon_tCO2e=energy * plan.carbon / TONNE,
         installed_accelerator_hours=_accelerator_hours(plan, state),
         projected_time_to_train_s=None if extra is None else end - requested + extra,
         projected_finish_date=None if extra is None else _date(plan, end + extra),
         projected_cost_usd=None if extra is None else spend.total + extra * _spending(plan, state),
         jobs=jobs,
+        **_upkeep(plan, books),
     )
+
+
+def _upkeep(plan: Plan, books: Tally | None) -> dict[str, Any]:
+    """What broke, what stood in for it, and what each cause cost; nothing of a log that no simulation wrote."""
+    if books is None:
+        return {}
+    causes = sorted(books.losses)
+    hours = {cause: books.losses[cause].accelerator_seconds / HOUR for cause in causes}
+    price = _price_of_an_hour(plan)
+    crews = plan.crews
+    return {
+        "faults": books.faults,
+        "spares_used": books.replaced,
+        "nodes_down_mean": sum(nodes * seconds for nodes, seconds in books.down.items()) / books.end,
+        "nodes_down_p99": _quantile(books.down, 0.99),
+        "crew_hours": books.crew_seconds / HOUR,
+        "crews_busy": None if crews is None else books.crew_seconds / (crews * books.end),
+        "crew_wait_h": books.crew_wait / HOUR,
+        "lost_accelerator_hours": hours,
+        "lost_usd": {cause: hours[cause] * price for cause in causes},
+    }
+
+
+def _quantile(down: Mapping[int, float], share: float) -> int:
+    """Nodes that are broken at most, for such a share of the time."""
+    left = share * math.fsum(down.values())
+    for nodes in sorted(down):
+        left -= down[nodes]
+        if left <= 0:
+            return nodes
+    return max(down, default=0)
+
+
+def _price_of_an_hour(plan: Plan) -> float:
+    """What an accelerator costs an hour while it stands there, all rows but energy; mean over the pools. [USD/h]"""
+    tariff = plan.tariff
+    rows = (tariff.capital, tariff.network, tariff.facility, tariff.people, tariff.rent)
+    dollars = sum(pool.nodes * row[index] for index, pool in enumerate(plan.pools) for row in rows)
+    accelerators = sum(pool.nodes * pool.accelerators for pool in plan.pools)
+    return dollars / accelerators * HOUR if accelerators else 0.0
 
 
 def _accelerator_hours(plan: Plan, state: Series) -> float:

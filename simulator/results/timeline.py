@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.economics import Bill, bill
-from simulator.engine.log import Activity, Interval, Log
+from simulator.engine.log import Activity, Interval, Log, Tally
 from simulator.plan.model import Plan
 from simulator.results.columns import names
 from simulator.results.series import Series, series
@@ -108,14 +108,16 @@ def events(plan: Plan, log: Log) -> pd.DataFrame:
     )
 
 
-def wall_time(log: Log, job: int) -> float:
+def wall_time(log: Log | Tally, job: int) -> float:
     """First node requested to last token trained, or to the end of the run. [s]"""
     end = log.jobs[job]
     return (log.end if end.finished is None else end.finished) - end.first_request
 
 
-def activity_seconds(log: Log, job: int) -> dict[Activity, float]:
-    """Wall time of one job by activity.  Sums are exact to the last bit, however many intervals there are."""
+def activity_seconds(log: Log | Tally, job: int) -> dict[Activity, float]:
+    """Wall time of one job by activity.  Of a log, sums are exact to the last bit, however many intervals there are."""
+    if isinstance(log, Tally):
+        return dict(log.spent[job])
     found: dict[Activity, list[float]] = defaultdict(list)
     for interval in log.intervals:
         if interval.job == job:

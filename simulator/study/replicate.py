@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
 
 import numpy as np
 
-from simulator.engine import simulate
+from simulator.engine import sample, simulate
 from simulator.engine.log import Log
 from simulator.errors import SimulatorError
 from simulator.plan.model import Plan
-from simulator.results.ensemble import Ensemble
-from simulator.results.series import series
+from simulator.results.ensemble import Ensemble, statistic
+from simulator.results.series import course, series
 from simulator.results.spread import Curve, curve
-from simulator.results.summary import summarise
+from simulator.results.summary import Summary, summarise
 
 __all__ = ["Replication", "replicate", "seed_of"]
+
+_LOOK = 20  # replicas between two looks at the spread
+_WORTH_A_PROCESS = 24  # replicas: starting one takes a second
 
 
 def seed_of(seed: int, replica: int) -> int:
@@ -39,27 +48,81 @@ class Replication:
     curves: tuple[Curve, ...]
 
 
-def replicate(plan: Plan, replicas: int, *, progress: Callable[[int], None] = lambda done: None) -> Replication:
-    """Simulate ``replicas`` times.  ``progress`` hears after each how many are done.
+def replicate(
+    plan: Plan,
+    replicas: int,
+    *,
+    precision: float | None = None,
+    workers: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Replication:
+    """Simulate ``replicas`` times; the first run is told, the others only keep their books.
 
-    Ctrl-C keeps the replicas that are done; ``ensemble.asked`` still says how many were wanted.
+    Ctrl-C keeps the replicas that are done; ``ensemble.asked`` still says how many were wanted.  The result is the same
+    for any number of workers.
+
+    Parameters
+    ----------
+    precision
+        Stop as soon as the 95 % interval of the mean time to train is that narrow, either way, relative to the mean.
+    workers
+        Processes that share the work.
+    progress
+        Hears after each replica how many are done.
     """
     if replicas < 1:
         raise SimulatorError(f"expected at least one replica; got {replicas}")
-    first: Log | None = None
-    summaries, curves = [], []
+    log = simulate(plan, seed=plan.seed)
+    state = series(plan, log)
+    summaries, curves = [summarise(plan, log, state)], [curve(plan, state)]
+    progress(1)
     try:
-        for number in range(replicas):
-            log = simulate(plan, seed=seed_of(plan.seed, number))
-            state = series(plan, log)
-            summary, left = summarise(plan, log, state), curve(plan, state)
-            first = first or log
-            summaries.append(summary)
-            curves.append(left)
-            progress(len(summaries))
+        with closing(_others(plan, replicas, workers)) as others:
+            for summary, left in others:
+                summaries.append(summary)
+                curves.append(left)
+                progress(len(summaries))
+                if precision is not None and len(summaries) % _LOOK == 0 and _spread(summaries) <= precision:
+                    replicas = len(summaries)
+                    break
     except KeyboardInterrupt:
-        if first is None:
-            raise
-    assert first is not None
+        pass
     done = min(len(summaries), len(curves))
-    return Replication(first, Ensemble(tuple(summaries[:done]), asked=replicas), tuple(curves[:done]))
+    return Replication(log, Ensemble(tuple(summaries[:done]), asked=replicas), tuple(curves[:done]))
+
+
+def _one(plan: Plan, number: int) -> tuple[Summary, Curve]:
+    tally = sample(plan, seed=seed_of(plan.seed, number))
+    state = course(tally)
+    return summarise(plan, tally, state), curve(plan, state)
+
+
+def _others(plan: Plan, replicas: int, workers: int) -> Generator[tuple[Summary, Curve], None, None]:
+    """Replicas 1, 2, … in that order, from as many processes as there are workers."""
+    numbers = range(1, replicas)
+    if workers == 1 or len(numbers) < _WORTH_A_PROCESS:
+        yield from (_one(plan, number) for number in numbers)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf) as pool:
+        waiting = deque(pool.submit(_one, plan, number) for number in numbers[: 4 * workers])
+        upcoming = iter(numbers[4 * workers :])
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                for number in islice(upcoming, 1):
+                    waiting.append(pool.submit(_one, plan, number))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the process that was asked; its workers end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _spread(summaries: Sequence[Summary]) -> float:
+    """Half of the 95 % interval of the mean time to train over that mean; infinite if some run never ends."""
+    found = statistic([summary.projected_time_to_train_s for summary in summaries])
+    if found.mean is None or found.standard_error is None:
+        return float("inf")
+    return 1.96 * found.standard_error / found.mean

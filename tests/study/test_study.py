@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import handmade
 
 from simulator.errors import SimulatorError
+from simulator.results.series import series
+from simulator.results.spread import curve
+from simulator.results.summary import summarise
 from simulator.study import replicate as study
 
 PLAN = handmade.plan()
@@ -16,7 +19,13 @@ PLAN = handmade.plan()
 
 @pytest.fixture(autouse=True)
 def _told(monkeypatch):
+    def one(plan, number):
+        log = handmade.simulate(plan, study.seed_of(plan.seed, number))
+        state = series(plan, log)
+        return summarise(plan, log, state), curve(plan, state)
+
     monkeypatch.setattr(study, "simulate", lambda plan, *, seed: handmade.simulate(plan, seed))
+    monkeypatch.setattr(study, "_one", one)
 
 
 def test_seeds_are_distinct_stable_and_exact_in_json():
