@@ -162,6 +162,15 @@ def run(
     out: Out = None,
     seed: Seed = None,
     replicas: Annotated[int, typer.Option(min=1, max=1_000_000, help="Runs under seeds of their own.")] = 1,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Stop at the replica from which the mean time to train is known that well, e.g. 1%.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that share many replicas.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
@@ -171,7 +180,16 @@ def run(
 
     check_writable(out or Path("runs"))
     with _Progress(replicas, shown=not quiet) as progress:
-        result = run_scenario(asked, changes=changes or (), seed=seed, replicas=replicas, out=out, progress=progress)
+        result = run_scenario(
+            asked,
+            changes=changes or (),
+            seed=seed,
+            replicas=replicas,
+            precision=None if precision is None else _share(precision),
+            workers=workers,
+            out=out,
+            progress=progress,
+        )
     folder = out or Path("runs") / result.folder_name
     if out is None:
         result.write(folder)
@@ -180,6 +198,15 @@ def run(
     elif not quiet:
         _print(answer(result.answer(folder)))
     raise typer.Exit(_code(result))
+
+
+def _share(written: str) -> float:
+    from simulator.units import Unit
+
+    try:
+        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
+    except ValueError as unreadable:
+        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 def _code(result: RunResult) -> int:
@@ -278,6 +305,29 @@ def _show_frontiers(found: Sequence[Frontier], *, as_json: bool, out: Path | Non
         _print(traded.traded(found))
         if out is not None:
             typer.echo(f"\nfiles: {out / 'pareto.png'}")
+
+
+@app.command()
+def tune(
+    asked: Asked,
+    *,
+    changes: Changes = None,
+    goal: Annotated[str, typer.Option("--for", metavar="cost|time", help="What is to be least.")] = "cost",
+    replicas: Annotated[int, typer.Option(min=1, max=100_000, help="Runs for each number of spares.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Find the checkpoint interval, spares and hot standbys that cost least or take least time."""
+    from simulator.report.tuned import as_dict, tuned
+    from simulator.scenario import read
+    from simulator.study.tune import tune as search
+
+    if goal not in ("cost", "time"):
+        raise SimulatorError(f"--for: expected cost or time; got {goal!r}")
+    found = search(read(asked, changes=changes or ()), goal="time" if goal == "time" else "cost", replicas=replicas)
+    if as_json:
+        _print_json(as_dict(found))
+    else:
+        _print(tuned(found))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import simulator
 from simulator import scenario as scenarios
 from simulator.engine.log import Log
-from simulator.plan import Lever, levers, plan
+from simulator.plan import Bar, Lever, levers, plan, tornado
 from simulator.plan.model import Plan
 from simulator.report.folder import as_json, check_writable, remove, sha256, write
 from simulator.report.text import Answer, headline
@@ -46,6 +46,7 @@ class RunResult:
     curves: tuple[Curve, ...]
     levers: tuple[Lever, ...]
     verdicts: tuple[Verdict, ...]
+    tornado: tuple[Bar, ...]
     took: dict[str, float] = field(compare=False)  # wall time by stage [s]
 
     @property
@@ -92,6 +93,7 @@ class RunResult:
             self.verdicts,
             where,
             self.scenario.notes,
+            self.tornado,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class RunResult:
             "answer": headline(self.answer()),
             "summary": self.summary.to_dict(),
             **({"replicas": self.ensemble.to_dict()} if many else {}),
+            "tornado": [{f.name: getattr(bar, f.name) for f in fields(bar)} for bar in self.tornado],
             "levers": [_finite({f.name: getattr(lever, f.name) for f in fields(lever)}) for lever in self.levers],
             "expectations": [
                 _finite({"expected": str(v.expectation), "value": v.value, "met": v.met, "share_of_runs": v.share})
@@ -185,6 +188,8 @@ def run(
     changes: Sequence[str] = (),
     seed: int | None = None,
     replicas: int = 1,
+    precision: float | None = None,
+    workers: int = 1,
     out: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> RunResult:
@@ -198,6 +203,8 @@ def run(
         Instead of the scenario's own.
     replicas
         Runs under seeds of their own; the first has ``seed`` itself.
+    precision, workers
+        As of :func:`simulator.study.replicate.replicate`.
     out
         Results folder, complete once it has a ``run.json``; None: nothing is written.
 
@@ -214,13 +221,14 @@ def run(
     planned = plan(read)
     planned = planned if seed is None else replace(planned, seed=seed)
     help_ = levers(read, planned)
+    bars = tornado(read, planned) if replicas > 1 else ()
     clock.append(time.perf_counter())
-    done = replicate(planned, replicas, progress=progress)
+    done = replicate(planned, replicas, precision=precision, workers=workers, progress=progress)
     clock.append(time.perf_counter())
     verdicts = judge(read.expect.given, done.ensemble.summaries)
     stages = zip(("read", "plan", "simulate"), clock, clock[1:], strict=False)
     took = {stage: after - before for stage, before, after in stages}
-    result = RunResult(read, planned, done.first, done.ensemble, done.curves, help_, verdicts, took)
+    result = RunResult(read, planned, done.first, done.ensemble, done.curves, help_, verdicts, bars, took)
     if out is not None:
         result.write(out)
     return result

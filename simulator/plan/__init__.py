@@ -6,5 +6,9 @@ from simulator.plan.levers import Lever, levers
 from simulator.plan.model import Plan
 from simulator.plan.outlook import Outlook, outlook
 from simulator.plan.pareto import Frontier, frontiers
+from simulator.plan.tornado import Bar, tornado
 
-__all__ = ["Explained", "Frontier", "Lever", "Outlook", "Plan", "explain", "frontiers", "levers", "outlook", "plan"]
+__all__ = [
+    "Bar", "Explained", "Frontier", "Lever", "Outlook", "Plan", "explain", "frontiers", "levers", "outlook", "plan",
+    "tornado",
+]  # fmt: skip

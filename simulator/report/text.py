@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isinf
@@ -15,7 +16,9 @@ from rich.text import Text
 from simulator.plan.ladder import offered
 from simulator.plan.levers import Lever
 from simulator.plan.model import Plan, Rung
+from simulator.plan.tornado import Bar
 from simulator.report.unfinished import stuck
+from simulator.report.upkeep import upkeep
 from simulator.report.words import (
     carbon,
     count,
@@ -56,6 +59,7 @@ class Answer:
     verdicts: Sequence[Verdict]
     folder: str | None
     notes: str = ""
+    tornado: Sequence[Bar] = ()
 
 
 def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
@@ -196,6 +200,21 @@ def _is_many(shown: Answer) -> bool:
     return shown.ensemble is not None and len(shown.ensemble) > 1
 
 
+def _chances(shown: Answer) -> RenderableType:
+    """By which dates the runs end: the chance to finish by each."""
+    assert shown.ensemble is not None
+    times = sorted(s.time_to_train_s for s in shown.ensemble.summaries if s.time_to_train_s is not None)
+    total = len(shown.ensemble)
+    told: dict[str, float] = {}
+    for share in (0.05, 0.25, 0.5, 0.75, 0.95):
+        position = max(0, round(share * total) - 1)
+        if position < len(times):
+            day = math.ceil(times[position] / DAY)
+            told[_date(shown.plan, day * DAY)] = sum(time <= day * DAY for time in times) / total
+    said = " · ".join(f"{date} {percent(chance)}" for date, chance in told.items())
+    return _labelled([("chance to finish by the start of", said or "none of the runs finishes")])
+
+
 def _where_time_went(shown: Answer) -> Table:
     useful, lost = _mean(shown, "useful_s"), _means(shown, "lost_s")
     wall = useful + sum(lost.values())
@@ -300,6 +319,13 @@ def _levers(levers: Sequence[Lever]) -> RenderableType:
     return made
 
 
+def _tornado(bars: Sequence[Bar]) -> RenderableType:
+    made = table("what moves the finish most, in expectation", "halved", "doubled", right=(1, 2))
+    for bar in bars[:6]:
+        made.add_row(bar.name, *(f"{days:+.1f} d" for days in (bar.halved_d, bar.doubled_d)))
+    return made
+
+
 def _verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     made = table("expected", "", "got", right=(2,))
     for verdict in verdicts:
@@ -339,6 +365,7 @@ def answer(shown: Answer) -> RenderableType:
         for job, ended in zip(plan.jobs[:3], shown.summary.jobs, strict=False)
     ]
     lines += [("also on", said) for said in _also_ran_on(shown)]
+    lines += upkeep(shown)
     lines.append(("held back by", _held_back_by(shown)))
     lines += [("why not more", said) for said in [_why_not_more(shown)] if said]
     parts: list[RenderableType] = [
@@ -346,6 +373,7 @@ def answer(shown: Answer) -> RenderableType:
         Text(headline(shown), style="bold"),
         "",
         _key_numbers(shown),
+        *([_chances(shown)] if _is_many(shown) else []),
         "",
         below,
         "",
@@ -353,6 +381,8 @@ def answer(shown: Answer) -> RenderableType:
     ]
     if len(plan.jobs) > 1:
         parts += ["", _jobs(shown.summary.jobs[:10])]
+    if shown.tornado:
+        parts += ["", _tornado(shown.tornado)]
     helpful = [lever for lever in shown.levers if lever.days_saved > 0]
     if helpful:
         parts += ["", _levers(helpful)]

@@ -1,0 +1,93 @@
+"""What `simgpu tune` found, for a terminal and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from simulator.report.text import table
+from simulator.report.words import count, duration, money, percent
+from simulator.units import DAY
+
+if TYPE_CHECKING:
+    from simulator.study.tune import Trial, Tuned
+
+__all__ = ["as_dict", "tuned"]
+
+
+def tuned(found: Tuned) -> RenderableType:
+    """The best settings first, then how flat each is."""
+    rung = found.now.jobs[0].rungs[0]
+    interval, spares = found.best(found.intervals), found.best(found.spares)
+    said = (
+        f"Least {'time' if found.goal == 'time' else 'cost'} with a checkpoint every {duration(interval.value)}, "
+        f"{percent(spares.value)} spares and {count(found.hot)} hot standbys: {duration(spares.days * DAY)}, "
+        f"{money(spares.cost)}."
+    )
+    low, high = found.flat(found.intervals)
+    fewest, most = found.flat(found.spares)
+    lines = table("", "")
+    lines.add_row(
+        "interval",
+        f"now {duration(rung.interval * rung.every)}; anything from {duration(low)} to {duration(high)} is within 1 %",
+    )
+    lines.add_row(
+        "spares",
+        f"now {percent(found.now.pools[0].spare_share)}; anything tried from {percent(fewest)} to {percent(most)} is "
+        "within 1 %",
+    )
+    lines.add_row(
+        "standbys",
+        f"{found.losses_while_warming:.2g} nodes are lost in the {duration(found.now.warm)} a warm spare takes; "
+        f"{count(found.hot)} hot ones suffice for 99 % of such times",
+    )
+    return Group(
+        Text(f"{found.now.name}: {found.now.question}", style="dim"),
+        Text(said, style="bold"),
+        "",
+        lines,
+        "",
+        _trials("checkpoint every (closed form)", found.intervals[::2], duration),
+        "",
+        _trials(f"spares (simulated, {found.replicas} runs each, same weather)", found.spares, percent),
+    )
+
+
+def _trials(title: str, trials: Sequence[Trial], write: Callable[[float | None], str]) -> RenderableType:
+    made = table(title, "time to train", "cost", right=(1, 2))
+    for trial in trials:
+        ends = math.isfinite(trial.days)
+        made.add_row(
+            write(trial.value),
+            duration(trial.days * DAY) if ends else "never",
+            money(trial.cost) if ends else "–",
+        )
+    return made
+
+
+def as_dict(found: Tuned) -> dict[str, Any]:
+    """The same for programs; what never ends has null."""
+
+    def rows(trials: Sequence[Trial]) -> list[dict[str, float | None]]:
+        return [
+            {
+                "value": trial.value,
+                "time_to_train_d": trial.days if math.isfinite(trial.days) else None,
+                "cost_usd": trial.cost if math.isfinite(trial.cost) else None,
+            }
+            for trial in trials
+        ]
+
+    return {
+        "goal": found.goal,
+        "replicas": found.replicas,
+        "interval_s": {"best": found.best(found.intervals).value, "within_1_percent": found.flat(found.intervals),
+                       "trials": rows(found.intervals)},
+        "spares": {"best": found.best(found.spares).value, "within_1_percent": found.flat(found.spares),
+                   "trials": rows(found.spares)},
+        "hot_standbys": found.hot,
+    }  # fmt: skip

@@ -1,0 +1,170 @@
+"""The checkpoint interval, the spares and the hot standbys that cost least or take least time, and how flat that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from simulator.engine import sample
+from simulator.errors import PlanError
+from simulator.plan import Plan, outlook
+from simulator.plan import plan as build
+from simulator.results.ensemble import statistic
+from simulator.results.summary import summarise
+from simulator.scenario import Scenario
+from simulator.study.replicate import seed_of
+from simulator.units import DAY
+
+__all__ = ["Goal", "Trial", "Tuned", "poisson_quantile", "tune"]
+
+Goal = Literal["cost", "time"]
+_FACTORS = tuple(2.0 ** (step / 4) for step in range(-12, 13))  # of the best interval in closed form
+_FLAT = 0.01  # what "as good as the best" means
+_ENOUGH = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting and what became of it; infinite when the job would never end."""
+
+    value: float
+    days: float
+    cost: float  # [USD]
+
+    def score(self, goal: Goal) -> float:
+        """What is to be small."""
+        return self.days if goal == "time" else self.cost
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Trials by parameter, each in the order of its values."""
+
+    goal: Goal
+    replicas: int  # simulated for each number of spares
+    now: Plan
+    intervals: tuple[Trial, ...]  # [s], in closed form
+    spares: tuple[Trial, ...]  # share of the nodes, simulated, all under the same weather
+    hot: int  # standbys that suffice for 99 % of the losses
+    losses_while_warming: float  # nodes the job loses in the time a warm spare takes
+
+    def best(self, trials: Sequence[Trial]) -> Trial:
+        """The one that does best; the smallest value of several."""
+        return min(trials, key=lambda trial: trial.score(self.goal))
+
+    def flat(self, trials: Sequence[Trial]) -> tuple[float, float]:
+        """Smallest and largest value around the best one at which everything between is within 1 % of it."""
+        best = self.best(trials)
+        limit = best.score(self.goal) * (1 + _FLAT)
+        at = trials.index(best)
+        low = high = at
+        while low > 0 and trials[low - 1].score(self.goal) <= limit:
+            low -= 1
+        while high < len(trials) - 1 and trials[high + 1].score(self.goal) <= limit:
+            high += 1
+        return trials[low].value, trials[high].value
+
+
+def poisson_quantile(mean: float, level: float) -> int:
+    """Smallest n with P(N ≤ n) ≥ level for a Poisson number N.
+
+    The nodes in repair, or on their way, are Poisson whatever the distribution of that time (M/G/∞).
+    """
+    if mean > 500:  # the normal limit, to a fraction of a node
+        return math.ceil(mean + 2.3263 * math.sqrt(mean)) if level == _ENOUGH else math.ceil(mean)
+    term = total = math.exp(-mean)
+    n = 0
+    while total < level:
+        n += 1
+        term *= mean / n
+        total += term
+        if term == 0.0:
+            break
+    return n
+
+
+def tune(
+    scenario: Scenario, *, goal: Goal = "cost", replicas: int = 3, progress: Callable[[int], None] = lambda done: None
+) -> Tuned:
+    """Try settings and say which is best.
+
+    Intervals are compared in closed form.  Spares are simulated, every number of them under the same random numbers, so
+    that differences are not noise.  Hot standbys follow from the losses in the time that a warm one takes to join.
+
+    Parameters
+    ----------
+    replicas
+        Runs for each number of spares.
+    progress
+        Hears how many numbers of spares have been tried.
+
+    Raises
+    ------
+    PlanError
+        The scenario as it is cannot be planned.
+    """
+    now = build(scenario)
+    rung = now.jobs[0].rungs[0]
+    lost = sum(cause.rate * cause.node_lost * cause.evicted for cause in now.causes if not cause.per_job)
+    lost *= sum(n * pool.failure_weight for n, pool in zip(rung.nodes, now.pools, strict=True))
+    intervals = _intervals(scenario, now)
+    tuned = Tuned(goal, replicas, now, intervals, (), poisson_quantile(lost * now.warm, _ENOUGH), lost * now.warm)
+    if math.isfinite(tuned.best(intervals).score(goal)):
+        interval = tuned.best(intervals).value
+        scenario = _with_interval(scenario, interval)
+    spares = []
+    for share in _shares(now):
+        spares.append(_lived(scenario, share, replicas))
+        progress(len(spares))
+    return replace(tuned, spares=tuple(spares))
+
+
+def _with_interval(scenario: Scenario, interval: float) -> Scenario:
+    return scenario.model_copy(
+        update={"checkpoint": scenario.checkpoint.model_copy(update={"interval": float(interval)})}
+    )
+
+
+def _intervals(scenario: Scenario, now: Plan) -> tuple[Trial, ...]:
+    """Intervals around the best one in closed form, and what the outlook makes of each."""
+    best = build(_with_interval_rule(scenario), degraded=False).jobs[0].rungs[0]
+    sizes = [list(dict.fromkeys(rung.nodes for rung in job.rungs[:2])) for job in now.jobs]
+    trials = []
+    for factor in _FACTORS:
+        interval = best.interval * best.every * factor
+        try:
+            ahead = outlook(build(_with_interval(scenario, interval), degraded=False, sizes_of=sizes))
+        except PlanError:  # shorter than a checkpoint takes
+            continue
+        trials.append(Trial(interval, ahead.finish / DAY, ahead.cost if math.isfinite(ahead.finish) else math.inf))
+    return tuple(trials)
+
+
+def _with_interval_rule(scenario: Scenario) -> Scenario:
+    return scenario.model_copy(update={"checkpoint": scenario.checkpoint.model_copy(update={"interval": "optimal"})})
+
+
+def _shares(now: Plan) -> list[float]:
+    """Shares of spares worth a try: none, and around the share of nodes that is in repair at a time."""
+    mean = sum(band.share * band.mean for band in now.repairs)
+    load = sum(cause.rate * cause.node_lost * cause.evicted for cause in now.causes if not cause.per_job) * mean
+    down = load / (1 + load)
+    nodes = max(1.0, sum(pool.nodes for pool in now.pools))
+    margin = 2.3263 * math.sqrt(down / nodes)
+    tried = {0.0, down, down + margin, down + 2 * margin, 2 * down + margin, now.pools[0].spare_share}
+    return sorted(share for share in tried if share < 0.5)
+
+
+def _lived(scenario: Scenario, share: float, replicas: int) -> Trial:
+    """Mean time and cost with such a share of spares."""
+    changed = scenario.model_copy(update={"cluster": scenario.cluster.model_copy(update={"spares": share})})
+    try:
+        planned = build(changed)
+    except PlanError:
+        return Trial(share, math.inf, math.inf)
+    runs = [summarise(planned, sample(planned, seed=seed_of(planned.seed, number))) for number in range(replicas)]
+    time = statistic([run.projected_time_to_train_s for run in runs]).mean
+    cost = statistic([run.projected_cost_usd for run in runs]).mean
+    return Trial(share, math.inf if time is None else time / DAY, math.inf if cost is None else cost)
