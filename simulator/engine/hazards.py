@@ -21,6 +21,8 @@ from simulator.plan.model import Ageing, Cause, Domain, Plan
 
 __all__ = ["Hazards", "check_count"]
 
+_STEP = 0.02
+_WEEK = 7 * 86400.0
 MOST_FAILURES = 5_000_000  # minutes of computing, and a log that still fits into memory
 
 
@@ -64,12 +66,13 @@ class Cohort:
     nodes: int
     weight: float  # the pool's
     aged: float = 0.0  # Λ: hazard of one node so far
-    factor: float = 1.0
+    level: float = 0.0  # Λ in the middle of the present step, for which it is taken as constant
+    factor: float = 1.0  # likewise
     past: list[int] = field(default_factory=list)  # nodes of the faults so far, one entry a fault
 
     def exposure(self, k: float) -> float:
         """Nodes, each with what makes it likelier to fail than a settled average one."""
-        urn = self.nodes if math.isinf(k) else (self.nodes * k + len(self.past)) / (k + self.aged)
+        urn = self.nodes if math.isinf(k) else (self.nodes * k + len(self.past)) / (k + self.level)
         return self.weight * self.factor * urn
 
     def pick(self, share: float, k: float) -> int:
@@ -115,6 +118,7 @@ class Hazards:
         self._cohorts: list[Cohort] = []
         self._since = 0.0
         self._timer: Timer | None = None
+        self._refreshing: Timer | None = None
         self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
         for index, member in enumerate(self._members):
             self._arrivals.append(Stream(seed, f"arrivals of {member.name}"))
@@ -129,7 +133,7 @@ class Hazards:
             heapify(clock.due)
         workshop.on_return = self._returned
         workshop.on_new = self._renewed
-        self._refresh()
+        self._set_rates()
 
     def _first_faults(self, member: Cause | Domain) -> float:
         """Rate of faults that no bad repair explains: published rates count those too. [1/s]"""
@@ -141,13 +145,11 @@ class Hazards:
 
     def install(self, pool: int, nodes: int) -> None:
         """Nodes have gone into service."""
-        self._advance()
         self._begin(pool, nodes)
-        self._set_rates()
+        self._refresh()
 
     def _begin(self, pool: int, nodes: int) -> None:
-        weight, factor = self._plan.pools[pool].failure_weight, self._ageing.factor(0.0)
-        self._cohorts.append(Cohort(pool, self._calendar.now, nodes, weight, factor=factor))
+        self._cohorts.append(Cohort(pool, self._calendar.now, nodes, self._plan.pools[pool].failure_weight))
 
     def _advance(self) -> None:
         """Bring all clocks to now."""
@@ -173,17 +175,27 @@ class Hazards:
         self._timer = self._calendar.after(max(wait, 0.0), self._strike) if wait < math.inf else None
 
     def _refresh(self) -> None:
-        """Age all cohorts to the middle of the time until this is called again."""
-        ageing = self._ageing
-        if ageing.early or ageing.doubling < math.inf:
-            self._advance()
+        """Bring ages and hazards of all cohorts to the middle of the time until this is called again."""
+        self._advance()
+        if self._ageing.varies and self._cohorts:
             now = self._calendar.now
-            step = min((ageing.step(now - cohort.born) for cohort in self._cohorts), default=ageing.step(0.0))
-            if step < math.inf:
-                for cohort in self._cohorts:
-                    cohort.factor = ageing.factor(now - cohort.born + step / 2)
-                self._calendar.after(step, self._refresh)
-            self._set_rates()
+            step = min([self._constant_for(cohort) for cohort in self._cohorts])
+            half = step / 2 if step < math.inf else 0.0
+            for cohort in self._cohorts:
+                cohort.factor = self._ageing.factor(now - cohort.born + half)
+                cohort.level = cohort.aged + self._hardware * cohort.weight * cohort.factor * half
+            if self._refreshing is not None:
+                self._refreshing.cancel()
+            self._refreshing = self._calendar.after(step, self._refresh) if step < math.inf else None
+        self._set_rates()
+
+    def _constant_for(self, cohort: Cohort) -> float:
+        """How long age and hazard of a cohort may be taken for constant: either moves its rate by 2 % at most. [s]"""
+        ageing, hazard = self._ageing, self._hardware * cohort.weight * cohort.factor
+        step = ageing.step(self._calendar.now - cohort.born)
+        if ageing.lemons < math.inf and hazard > 0:
+            step = min(step, _STEP * (ageing.lemons + cohort.aged) / hazard)
+        return step
 
     # Strikes.
 
@@ -288,13 +300,16 @@ class Hazards:
             self._hit(cause, *where, lost=True, node=node)
 
     def _renewed(self, number: int, node: int) -> None:
-        """A repeat offender was replaced: its faults leave the urn, and a cohort of one begins."""
-        self._advance()
-        cohort = self._cohorts[number]
+        """A repeat offender was replaced: its faults leave the urn, and the new node joins those of its week."""
+        cohort, now = self._cohorts[number], self._calendar.now
         cohort.past = [other for other in cohort.past if other != node]
         cohort.nodes -= 1
-        self._begin(cohort.pool, 1)
-        self._set_rates()
+        latest = self._cohorts[-1]
+        if latest.pool == cohort.pool and now - latest.born < _WEEK:
+            latest.nodes += 1
+        else:
+            self._begin(cohort.pool, 1)
+        self._refresh()
 
 
 def _clock_of(member: Cause | Domain) -> int:

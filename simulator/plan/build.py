@@ -25,6 +25,7 @@ from simulator.plan.model import (
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
 from simulator.plan.tariff import tariff
+from simulator.plan.upkeep import check_upkeep
 from simulator.scenario import Scenario, digest
 
 __all__ = ["plan"]
@@ -77,7 +78,7 @@ def plan(
             )
         )
         taken = tuple(a + b for a, b in zip(taken, rungs[0].nodes, strict=True))
-    return Plan(
+    made = Plan(
         name=scenario.name,
         question=scenario.question,
         start=scenario.start,
@@ -95,6 +96,9 @@ def plan(
         references=known.references(),
         scenario=digest(scenario),
     )
+    if degraded:  # what-ifs compare rates of a plan that has passed
+        check_upkeep(made)
+    return made
 
 
 def _pool(known: Parts, index: int) -> PoolPlan:

@@ -54,6 +54,8 @@ def _path(data: Any, written: str, label: str) -> Path:
         part = parts.pop(0)
         if isinstance(data, list) and is_list(annotation):
             key: str | int = _item(data, part, ".".join(map(str, path)), label)
+        elif is_free(annotation) and keys(inner(annotation, part)):
+            key = part  # a name of one's own, with known keys below it
         elif is_free(annotation) and not keys(annotation):
             key, parts = ".".join([part, *parts]), []  # dates and paths are keys; a path has dots of its own
         elif part in keys(annotation):

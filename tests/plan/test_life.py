@@ -1,0 +1,152 @@
+"""From the scenario's words about failures to the plan's numbers, and what cannot work."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator import scenario as scenarios
+from simulator.engine import sample
+from simulator.errors import PlanError, ScenarioError
+from simulator.plan import outlook, plan, tornado
+from simulator.results.summary import summarise
+from simulator.units import DAY
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+GROWING = Path(__file__).parents[1] / "scenario" / "data" / "growing.yaml"
+
+
+def read(*changes: str):
+    return scenarios.read("llama-3-405b", changes=changes)
+
+
+def planned(*changes: str):
+    return plan(read(*changes))
+
+
+def rung(*changes: str):
+    return planned(*changes).jobs[0].rungs[0]
+
+
+def test_a_class_may_be_changed_in_part_or_added():
+    made = planned(
+        "failures.classes.sdc.latency=2 d",
+        "failures.classes.spike.rate=0.3 /d",
+        "failures.classes.spike.per=job",
+        "failures.scale=2",
+    )
+    causes = {cause.name: cause for cause in made.causes}
+    assert causes["sdc"].latency == 2 * DAY
+    assert causes["sdc"].rate == pytest.approx(2 * 0.054e-3 / DAY)
+    assert causes["spike"].rate == pytest.approx(0.6 / DAY)
+    assert causes["spike"].per_job
+    assert causes["gpu"].rate == pytest.approx(2 * 1.718e-3 / DAY)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("failures.classes.spyke.detection=1 s", "expected a rate"),
+        ("failures.classes.gpu.rate=-1 /d", "zero or more"),
+        ("failures.classes.gpu.node_lost=150 %", "at most 1"),
+        ("failures.classes.gpu.repeats=1", "less than 1"),
+        ("failures.classes.gpu.speed=0", "more than zero"),
+        ("failures.crews=0", "at least 1"),
+        ("failures.maintenance={every: 0 s, lasts: 1 h}", "more than 0"),
+        ("checkpoint.memory={interval: 1 min, copies: 0}", "at least 1"),
+    ],
+)
+def test_what_no_failure_can_be_is_refused_where_it_stands(change, said):
+    with pytest.raises(ScenarioError, match=said):
+        read(change)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["checkpoint.interval=5 s"], r"checkpoint\.interval: expected at least the 10 s"),
+        (["checkpoint.snapshot=1 s", "checkpoint.save=20 min"], r"at least the 1\.2 ks"),
+        (["checkpoint.memory.interval=1 s", "checkpoint.memory.save=2 s"], r"memory\.interval: expected at least"),
+        (["failures.classes.gpu.latency=1 h", "failures.classes.gpu.speed=0.5"], "not both"),
+        (["failures.scale=10000"], "never gets anywhere"),
+    ],
+)
+def test_what_cannot_work_says_what_would(changes, said):
+    with pytest.raises(PlanError, match=said):
+        planned(*changes)
+
+
+def repairs(scenario, **changes):
+    bands = tuple(band.model_copy(update=changes) for band in scenario.failures.resolve().repair)
+    return scenario.model_copy(update={"failures": scenario.failures.model_copy(update={"repair": bands})})
+
+
+def test_hands_that_fall_behind_are_counted():
+    scenario = repairs(read("failures.crews=1"), hands=4 * 3600.0, mean=10 * 3600.0)
+    with pytest.raises(PlanError, match=r"failures\.crews: expected more than 1\.\d.*broken nodes would queue"):
+        plan(scenario)
+    enough = scenario.model_copy(update={"failures": scenario.failures.model_copy(update={"crews": 3})})
+    books = sample(plan(enough), seed=1)
+    assert books.crew_seconds == pytest.approx(books.faults * 4 * 3600, rel=0.15)
+
+
+def test_a_cluster_that_drains_says_when_and_what_would_save_it():
+    scenario = repairs(read("jobs.llama.minimum=16_000", "failures.scale=3"), mean=3000 * DAY)
+    with pytest.raises(PlanError, match=r"drains: .* after some .* d fewer are left .* would save it"):
+        plan(scenario)
+
+
+def test_tests_on_arrival_delay_all_nodes_and_rework_the_rejected_ones():
+    made = planned("cluster.pools.h100.acceptance={burn_in: 3 d, rejects: 2 %, rework: 10 d}")
+    first, second = made.pools[0].deliveries
+    assert (first.time, second.time) == (3 * DAY, 13 * DAY)
+    assert second.nodes == round(0.02 * 3072)
+    assert first.nodes + second.nodes == 3072
+
+
+def test_a_snapshot_blocks_less_and_drains_beside_the_training():
+    blocking, beside = rung("checkpoint.save=60 s"), rung("checkpoint.save=60 s", "checkpoint.snapshot=2 s")
+    assert (blocking.save, blocking.drain) == (60, 0)
+    assert (beside.save, beside.drain) == (2, 60)
+    assert beside.useful_tokens_per_second > blocking.useful_tokens_per_second
+
+
+def test_with_copies_in_memory_the_store_is_written_to_less_often():
+    memory = "checkpoint.memory={interval: 1 min, save: 0.2 s, copies: 2}"
+    best = "checkpoint.interval=optimal"
+    tiers, one = rung(memory, best, "checkpoint.save=60 s"), rung(best, "checkpoint.save=60 s")
+    assert tiers.interval == 60
+    assert tiers.every * tiers.interval > 2 * one.interval
+    assert tiers.useful_tokens_per_second > one.useful_tokens_per_second
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        ["checkpoint.save=60 s", "checkpoint.snapshot=2 s"],
+        ["checkpoint.memory={interval: 1 min, save: 0.2 s, copies: 2}"],
+        ["failures.classes.sdc.latency=6 h"],
+        ["failures.classes.slow={rate: 0.5e-3 /d, detection: 24 min, speed: 0.75}"],
+        ["failures.classes.software.repeats=50 %"],
+        ["failures.domains.rack={nodes: 16, rate: 1e-3 /d, outage: 4 h, detection: 60 s}"],
+        ["jobs.llama.elastic=60 s"],
+    ],
+    ids=["plain", "snapshot", "memory", "latency", "slow", "repeats", "racks", "elastic"],
+)
+def test_the_closed_form_of_every_feature_meets_its_simulation(changes):
+    made = planned(*changes)
+    runs = [summarise(made, sample(made, seed=seed)) for seed in range(3)]
+    simulated = sum(run.time_to_train_s or math.inf for run in runs) / len(runs)
+    assert outlook(made).finish == pytest.approx(simulated, rel=0.02)
+
+
+def test_every_bar_of_the_tornado_points_the_right_way():
+    scenario = read()
+    bars = {bar.name: bar for bar in tornado(scenario, plan(scenario))}
+    assert {"failure rates", "restart time", "time to save a checkpoint"} <= set(bars)
+    assert all(bar.halved_d < 0 < bar.doubled_d for bar in bars.values())
+    assert [bar.swing for bar in bars.values()] == sorted((bar.swing for bar in bars.values()), reverse=True)
