@@ -19,7 +19,7 @@ import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -37,7 +37,7 @@ from simulator.workload import Software
 
 Values = NDArray[np.float64]
 CAP, CORNER = 0.6, 0.03  # beyond it a row pulls no more; below it errors are noise of repeated measurements
-NOISE = 0.1  # what errors of rows scatter by when all is right: sets how much they weigh against the priors
+NOISE = 0.25  # what errors of rows scatter by when all is right: sets how much they weigh against the priors
 STEP = 0.04  # of a parameter, for its derivative
 NEUTRAL = 0.25
 
@@ -109,6 +109,9 @@ PARAMETERS = (
     _software("pytorch", "elementwise", 2.00, 0.50, low=0.7),
     _software("pytorch", "contention", 0.20, 0.20, high=1.0),
 )
+
+
+FOLLOWERS = {"blackwell": ("blackwell-ultra",)}  # families of which no step was measured take another's
 
 
 @contextmanager
@@ -261,7 +264,8 @@ def write(values: Values) -> None:
         text = path.read_text(encoding="utf-8")
         for one, value in zip(PARAMETERS, values, strict=True):
             if one.shelf == shelf:
-                text = _written(text, one, value)
+                for entry in (one.entry, *FOLLOWERS.get(one.entry, ())):
+                    text = _written(text, replace(one, entry=entry), value)
         temporary = path.with_suffix(".new")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)

@@ -14,7 +14,7 @@ from simulator.report.words import count, duration, money, percent
 from simulator.units import DAY
 
 if TYPE_CHECKING:
-    from simulator.study.tune import Trial, Tuned
+    from simulator.results.tuned import Trial, Tuned
 
 __all__ = ["as_dict", "tuned"]
 

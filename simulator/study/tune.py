@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
 
 from simulator.engine import sample
 from simulator.errors import PlanError
@@ -13,58 +12,15 @@ from simulator.plan import Plan, outlook
 from simulator.plan import plan as build
 from simulator.results.ensemble import statistic
 from simulator.results.summary import summarise
+from simulator.results.tuned import Goal, Trial, Tuned
 from simulator.scenario import Scenario
 from simulator.study.replicate import seed_of
 from simulator.units import DAY
 
-__all__ = ["Goal", "Trial", "Tuned", "poisson_quantile", "tune"]
+__all__ = ["poisson_quantile", "tune"]
 
-Goal = Literal["cost", "time"]
 _FACTORS = tuple(2.0 ** (step / 4) for step in range(-12, 13))  # of the best interval in closed form
-_FLAT = 0.01  # what "as good as the best" means
 _ENOUGH = 0.99
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One setting and what became of it; infinite when the job would never end."""
-
-    value: float
-    days: float
-    cost: float  # [USD]
-
-    def score(self, goal: Goal) -> float:
-        """What is to be small."""
-        return self.days if goal == "time" else self.cost
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """Trials by parameter, each in the order of its values."""
-
-    goal: Goal
-    replicas: int  # simulated for each number of spares
-    now: Plan
-    intervals: tuple[Trial, ...]  # [s], in closed form
-    spares: tuple[Trial, ...]  # share of the nodes, simulated, all under the same weather
-    hot: int  # standbys that suffice for 99 % of the losses
-    losses_while_warming: float  # nodes the job loses in the time a warm spare takes
-
-    def best(self, trials: Sequence[Trial]) -> Trial:
-        """The one that does best; the smallest value of several."""
-        return min(trials, key=lambda trial: trial.score(self.goal))
-
-    def flat(self, trials: Sequence[Trial]) -> tuple[float, float]:
-        """Smallest and largest value around the best one at which everything between is within 1 % of it."""
-        best = self.best(trials)
-        limit = best.score(self.goal) * (1 + _FLAT)
-        at = trials.index(best)
-        low = high = at
-        while low > 0 and trials[low - 1].score(self.goal) <= limit:
-            low -= 1
-        while high < len(trials) - 1 and trials[high + 1].score(self.goal) <= limit:
-            high += 1
-        return trials[low].value, trials[high].value
 
 
 def poisson_quantile(mean: float, level: float) -> int:
