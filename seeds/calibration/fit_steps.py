@@ -76,6 +76,7 @@ def _software(entry: str, field: str, mean: float, width: float, low: float = 0.
 
 
 PARAMETERS = (
+    _family("ampere", "sustained", 1.00, 0.05),
     _family("hopper", "sustained", 0.85, 0.15),
     _family("blackwell", "sustained", 0.85, 0.15),
     _family("hopper", "portable", 0.60, 0.20, high=1.0),
