@@ -91,7 +91,6 @@ PARAMETERS = (
     _family("tpu-v6e", "gemm", 0.65, NEUTRAL, high=1.0),
     _family("trainium", "gemm", 0.65, NEUTRAL, high=1.0),
     _family("gaudi", "gemm", 0.65, NEUTRAL, high=1.0),
-    _family("cdna2", "gemm", 0.50, NEUTRAL, high=1.0),
     _family("wafer", "gemm", 0.30, NEUTRAL, high=1.0),
     _software("nemo", "exposed", 0.50, 0.30, high=1.0),
     _software("nemo", "casts", 0.50, 0.30, high=3.0),
