@@ -10,11 +10,13 @@ from simulator import catalogue
 from simulator.errors import CatalogueError, did_you_mean
 from simulator.hardware import Cluster
 from simulator.scenario.document import Path
+from simulator.scenario.recorded_jobs import MOST_JOBS
 from simulator.scenario.schema import Scenario
 from simulator.scenario.shape import inner, is_list, keys
 from simulator.workload import TrainingJob
+from simulator.workload.queue import Queue
 
-__all__ = ["calendar_faults", "evidence_faults", "name_faults", "size_faults"]
+__all__ = ["calendar_faults", "evidence_faults", "name_faults", "queue_faults", "size_faults"]
 
 _FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
 
@@ -70,18 +72,38 @@ def evidence_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def size_faults(cluster: Cluster, jobs: tuple[TrainingJob, ...]) -> Iterator[tuple[Path, str]]:
     """Jobs that wait for more accelerators than ever arrive."""
-    arriving = [next(reversed(pool.arrivals.items())) for pool in cluster.pools]
-    total = sum(
-        nodes * int(catalogue.entry("nodes", pool.node)["accelerators"])
-        for pool, (_, nodes) in zip(cluster.pools, arriving, strict=True)
-    )
-    last = max(date for date, _ in arriving)
+    total, last = _arriving(cluster)
     for index, job in enumerate(jobs):
         for key in ("accelerators", "minimum"):
             wanted = getattr(job, key)
             if wanted is not None and wanted > total:
                 expected = f"expected at most the {total:,} accelerators that arrive by {last}"
                 yield ("jobs", index, key), f"{expected}; got {wanted:,}, which the arrivals never reach"
+
+
+def _arriving(cluster: Cluster) -> tuple[int, dt.date]:
+    """Accelerators that will be there in the end, and the day of the last delivery."""
+    arriving = [next(reversed(pool.arrivals.items())) for pool in cluster.pools]
+    total = sum(
+        nodes * int(catalogue.entry("nodes", pool.node)["accelerators"])
+        for pool, (_, nodes) in zip(cluster.pools, arriving, strict=True)
+    )
+    return total, max(date for date, _ in arriving)
+
+
+def queue_faults(cluster: Cluster, queue: Queue, horizon: float) -> Iterator[tuple[Path, str]]:
+    """Jobs to be drawn that are larger than the cluster, or more than can be served in good time."""
+    if queue.arrivals is None:
+        return
+    total, last = _arriving(cluster)
+    for size in queue.arrivals.sizes:
+        if size > total:
+            expected = f"expected at most the {total:,} accelerators that arrive by {last}"
+            yield ("queue", "arrivals", "sizes", str(size)), f"{expected}; got {size:,}, which would wait for ever"
+    jobs = queue.arrivals.rate * horizon
+    if jobs > MOST_JOBS:
+        message = f"expected at most {MOST_JOBS:,} jobs within the horizon; got {jobs:,.4g}; a lower rate would do"
+        yield ("queue", "arrivals", "rate"), message
 
 
 def calendar_faults(start: dt.date | None, cluster: Cluster | None) -> Iterator[tuple[Path, str]]:
