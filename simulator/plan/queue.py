@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.errors import Fault, ScenarioError
+from simulator.errors import Fault, PlanError, ScenarioError
 from simulator.plan.model import PoolPlan
 from simulator.scenario import Scenario
 from simulator.scenario.recorded_jobs import RecordedJobs, read_jobs
+from simulator.units import DAY
 
 __all__ = ["Arrivals", "Policy", "QueueJobs", "QueuePlan", "queue_plan"]
 
@@ -101,9 +102,7 @@ def queue_plan(scenario: Scenario, pools: Sequence[PoolPlan]) -> QueuePlan | Non
         trace = read_jobs(Path(asked.trace), asked.columns)
         _check_sizes(trace, sum(pool.nodes * pool.accelerators for pool in pools))
         notes = trace.notes
-        recorded = QueueJobs(
-            trace.submit, trace.runtime, trace.estimate, trace.size, trace.priority, trace.user, trace.users
-        )
+        recorded = _after(trace, asked.skip)
     drawn = asked.arrivals
     return QueuePlan(
         policy=Policy(
@@ -123,6 +122,23 @@ def queue_plan(scenario: Scenario, pools: Sequence[PoolPlan]) -> QueuePlan | Non
         ),
         recorded=recorded,
         notes=notes,
+    )
+
+
+def _after(trace: RecordedJobs, skip: float) -> QueueJobs:
+    """The jobs of a trace from a moment on, which stands at the scenario's start."""
+    first = int(np.searchsorted(trace.submit, skip))
+    if first == len(trace.submit):
+        got = f"got {skip / DAY:,.4g} d, when the last job was submitted after {trace.submit[-1] / DAY:,.4g} d"
+        raise PlanError(f"queue.skip: expected to leave at least one job of {trace.file}; {got}")
+    return QueueJobs(
+        trace.submit[first:] - skip,
+        trace.runtime[first:],
+        trace.estimate[first:],
+        trace.size[first:],
+        trace.priority[first:],
+        trace.user[first:],
+        trace.users,
     )
 
 

@@ -65,7 +65,7 @@ class RecordedJobs:
     def notes(self) -> tuple[str, ...]:
         """How the file was read, in sentences."""
         days = (self.submit[-1] - self.submit[0]) / 86400
-        said = [f"{len(self.submit):,} jobs submitted over {days:,.3g} d; the first stands at the scenario's start"]
+        said = [f"{len(self.submit):,} recorded jobs, submitted over {days:,.3g} d"]
         if self.idle:
             said.append(f"{self.idle:,} jobs without accelerators left out")
         if self.unstarted:

@@ -77,6 +77,9 @@ class Queue(BaseModel):
         default=None, min_length=1, description="or take them from a file: Standard Workload Format (.swf) or CSV"
     )
     columns: TraceColumns = Field(default=TraceColumns(), description="columns of a CSV trace, where they go by others")
+    skip: Seconds = Field(
+        default=0.0, description="of a trace: what was submitted in so much time at its start is left out"
+    )
     backfill: Literal["easy", "none"] = Field(
         default="easy", description="easy: a job may pass the first one if that is not delayed; none: strictly in order"
     )

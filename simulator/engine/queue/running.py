@@ -24,9 +24,9 @@ class Running:
         self._sums: list[int] = []
 
     @property
-    def first(self) -> int | None:
-        """The job of the earliest time."""
-        return self._blocks[0][0][1] if self._blocks else None
+    def last(self) -> int | None:
+        """The job of the latest time."""
+        return self._lasts[-1][1] if self._lasts else None
 
     def add(self, time: float, job: int) -> None:
         """A job runs from now on."""

@@ -50,8 +50,8 @@ def serve(jobs: QueueJobs, capacity: Capacity, policy: Policy, *, seed: int) -> 
     A job gets all of its accelerators at once or waits.  With backfill (EASY), the first job that does not fit is
     promised the moment at which the estimates of the running jobs leave it room; another may start before it if it is
     over by then or leaves that room all the same.  With preemption, a job that does not fit takes the accelerators of
-    jobs of lower priority, the lowest first and among them the one that started last; so do falls of the capacity,
-    from jobs of any priority.  Who is stopped goes back to its place in the queue, with the work it has saved.
+    jobs of lower priority: the lowest first, and among them the one that started last.  Falls of the capacity do the
+    same to jobs of any priority.  Who is stopped goes back to its place in the queue, with the work it has saved.
 
     After the end of ``capacity`` nobody submits any more and those who have are served to the end.  Accelerators are
     counted, not placed: fragments of nodes are not told from whole ones.
@@ -85,8 +85,8 @@ class _Desk:
         self._end: list[float] = [math.nan] * count
         self._promises = Running(self._size)
         self._promised: list[float] = [math.nan] * count  # the end that the estimate promises; NaN: not running
-        self._latest = {priority: Running(self._size) for priority in sorted(set(self._priority))}
-        self._held = dict.fromkeys(self._latest, 0)  # accelerators by priority
+        self._began_by = {priority: Running(self._size) for priority in sorted(set(self._priority))}
+        self._held = dict.fromkeys(self._began_by, 0)  # accelerators by priority
         self._promise_for, self._shadow, self._spare = -1, 0.0, 0
         self._searched_for = -1  # head behind which nobody else could start, and nobody has left since
 
@@ -143,6 +143,7 @@ class _Desk:
             if size > self._there - self._busy:
                 break
             self._start(head)
+            self._promise_for = self._searched_for = -1  # another one may have come first in line
         if self._waiting is not None and head is not None and self._backlog > 1:
             self._backfill(self._waiting, head, new)
 
@@ -197,8 +198,8 @@ class _Desk:
 
     def _displace(self, priority: int, *, until: int) -> None:
         """Stop jobs of a priority, the latest first, until at most so many accelerators are in use."""
-        running = self._latest[priority]
-        while self._busy > until and (job := running.first) is not None:
+        running = self._began_by[priority]
+        while self._busy > until and (job := running.last) is not None:
             self._stop(job)
 
     def _change(self, accelerators: int, struck: int) -> None:
@@ -209,7 +210,7 @@ class _Desk:
                 self._struck[job] += 1
                 self._stop(job)
         self._there, self._promise_for, self._searched_for = accelerators, -1, -1
-        for priority in self._latest if self._busy > accelerators else ():
+        for priority in self._began_by if self._busy > accelerators else ():
             self._displace(priority, until=accelerators)
 
     # What a job goes through.
@@ -238,7 +239,7 @@ class _Desk:
         overhead = self._policy.restart if self._resumed[job] else 0.0
         self._end[job] = now + overhead + self._left[job]
         self._promises.add(self._promised[job], job)
-        self._latest[priority].add(-now, job)
+        self._began_by[priority].add(now, job)
         heappush(self._ends, (self._end[job], job))
 
     def _leave(self, job: int) -> None:
@@ -246,7 +247,7 @@ class _Desk:
         priority = self._priority[job]
         self._busy -= self._size[job]
         self._held[priority] -= self._size[job]
-        self._latest[priority].remove(-self._began[job], job)
+        self._began_by[priority].remove(self._began[job], job)
         self._promises.remove(self._promised[job], job)
         self._searched_for = -1
         if self._promised[job] != self._now:
@@ -267,8 +268,8 @@ class _Desk:
         elapsed, policy = self._now - self._began[job], self._policy
         restarting = min(elapsed, policy.restart) if self._resumed[job] else 0.0
         worked = elapsed - restarting
-        kept = math.floor(worked / policy.checkpoint + _ROUNDING) * policy.checkpoint if worked > 0 else 0.0
-        kept = min(kept, worked, self._left[job])
+        saves = math.floor(worked / policy.checkpoint + _ROUNDING)
+        kept = min(saves * policy.checkpoint, worked, self._left[job]) if saves else 0.0
         self._restarting[job] += restarting
         self._kept[job] += kept
         self._lost[job] += worked - kept
