@@ -116,6 +116,7 @@ class RunResult:
             "answer": headline(self.answer()),
             "summary": self.summary.to_dict(),
             **({"replicas": self.ensemble.to_dict()} if many else {}),
+            **({"replayed": self.plan.recorded.mapping} if self.plan.recorded is not None else {}),
             **({"queue": self.queue.to_dict()} if self.queue is not None else {}),
             "levers": [_finite({f.name: getattr(lever, f.name) for f in fields(lever)}) for lever in self.levers],
             "expectations": [

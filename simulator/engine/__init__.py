@@ -11,6 +11,7 @@ from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Sample
 from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
+from simulator.engine.replay import replay
 from simulator.engine.training import Training
 from simulator.plan.model import Plan
 
@@ -28,16 +29,20 @@ def simulate(plan: Plan, *, seed: int | None = None) -> Log:
     PlanError
         So many failures are expected that nobody could wait for the end.
     """
-    check_count(plan)
+    if plan.recorded is None:
+        check_count(plan)
     seed = plan.seed if seed is None else seed
     env, cluster, record = simpy.Environment(0.0), Cluster(plan), Record(len(plan.jobs))
     workshop = Workshop(env, plan, cluster, record, seed)
-    failures = [env.process(fail(env, cause, cluster, workshop, seed)) for cause in plan.causes]
+    drawn = plan.causes if plan.recorded is None else ()
+    failures = [env.process(fail(env, cause, cluster, workshop, seed)) for cause in drawn]
     # Power and nodes of the first moment have to be there before a job looks for them.
     env.process(supply(env, plan, cluster, record))
     env.process(deliver(env, plan, cluster, record, failures))
     trainings = [Training(env, index, plan, cluster, record) for index in range(len(plan.jobs))]
     cluster.tenants.extend(trainings)
+    if plan.recorded is not None:
+        env.process(replay(env, plan, plan.recorded, cluster, record, seed))
 
     while not all(cluster.finished) and env.peek() <= plan.horizon:
         env.step()

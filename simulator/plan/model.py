@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simulator.economics import Tariff
+    from simulator.plan.replay import RecordedFaults
     from simulator.step import Layout, Memory, StepTime
 
 __all__ = ["Cause", "Delivery", "JobPlan", "Plan", "PoolPlan", "PowerStep", "Repair", "Rung"]
@@ -125,3 +126,4 @@ class Plan:
     carbon: float  # [kgCO2e/J]
     references: tuple[str, ...]  # source keys of everything the plan rests on
     scenario: str = ""  # digest of the resolved scenario
+    recorded: RecordedFaults | None = None  # faults to live through instead of drawn ones

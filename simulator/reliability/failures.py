@@ -75,6 +75,12 @@ class Failures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fleet: str = Field(description="entry of the failures shelf")
+    trace: str | None = Field(
+        default=None, min_length=1, description="file of recorded faults to live through instead of drawn ones"
+    )
+    servers: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="servers the trace watched; default: those that fail in it"
+    )
     scale: Ratio = Field(default=1.0, description="factor on all rates")
     restart: Seconds | None = Field(default=None, description="fixed restart time instead of the fleet's")
     standby: Seconds = Field(default=60.0, description="time for a spare to take a lost node's place")
@@ -83,3 +89,11 @@ class Failures(BaseModel):
     @classmethod
     def _short(cls, written: Any) -> Any:
         return {"fleet": written} if isinstance(written, str) else written
+
+    @model_validator(mode="after")
+    def _as_recorded(self) -> Failures:
+        if self.trace is not None and self.scale != 1:
+            raise ValueError(f"expected no scale beside a trace, which has the faults it has; got {self.scale:g}")
+        if self.trace is None and self.servers is not None:
+            raise ValueError(f"expected servers beside a trace only; got {self.servers:,} without one")
+        return self

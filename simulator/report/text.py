@@ -321,6 +321,8 @@ def answer(shown: Answer) -> RenderableType:
     below = Table.grid(padding=(0, 4, 0, 0))
     below.add_row(_where_time_went(shown), _what_it_cost(shown))
     lines = [("first run stopped by" if _is_many(shown) else "stopped by", _what_stopped_it(shown))]
+    if plan.recorded is not None:
+        lines.append(("failures", plan.recorded.mapping))
     label = "ran on" if len(plan.jobs) == 1 else "{} ran on"
     lines += [
         (label.format(job.name), _layout(job.rungs[ended.rung]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,12 @@ from simulator.errors import CatalogueError, did_you_mean
 from simulator.hardware import Cluster
 from simulator.scenario.document import Path
 from simulator.scenario.recorded_jobs import MOST_JOBS
-from simulator.scenario.schema import Scenario
+from simulator.scenario.schema import TRACED, Scenario
 from simulator.scenario.shape import inner, is_list, keys
 from simulator.workload import TrainingJob
 from simulator.workload.queue import Queue
 
-__all__ = ["calendar_faults", "evidence_faults", "name_faults", "queue_faults", "size_faults"]
+__all__ = ["calendar_faults", "evidence_faults", "name_faults", "queue_faults", "size_faults", "trace_faults"]
 
 _FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
 
@@ -104,6 +105,16 @@ def queue_faults(cluster: Cluster, queue: Queue, horizon: float) -> Iterator[tup
     if jobs > MOST_JOBS:
         message = f"expected at most {MOST_JOBS:,} jobs within the horizon; got {jobs:,.4g}; a lower rate would do"
         yield ("queue", "arrivals", "rate"), message
+
+
+def trace_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Traces that are not there; what is in those that are, the plan finds out."""
+    for name in TRACED:
+        section = data.get(name)
+        written = section.get("trace") if isinstance(section, dict) else None
+        if isinstance(written, str) and written.strip() and not pathlib.Path(written).is_file():
+            kind = "is no file" if pathlib.Path(written).exists() else "does not exist"
+            yield (name, "trace"), f"expected a trace file; got {written[:200]!r}, which {kind}"
 
 
 def calendar_faults(start: dt.date | None, cluster: Cluster | None) -> Iterator[tuple[Path, str]]:

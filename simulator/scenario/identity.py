@@ -18,6 +18,8 @@ from simulator.scenario.schema import Scenario
 
 __all__ = ["digest"]
 
+_LATE = ("queue", "trace", "servers")  # came later; a scenario without them is the question it was before
+
 
 def digest(scenario: Scenario) -> str:
     """SHA-256 of the resolved scenario in canonical JSON.
@@ -33,7 +35,7 @@ def _canonical(value: Any) -> Any:
         return {
             name: _content(inner) if name == "trace" and isinstance(inner, str) else _canonical(inner)
             for name, inner in value
-            if not (name == "queue" and inner is None)  # a scenario without one is the question it was before
+            if not (name in _LATE and inner is None)
         }
     if isinstance(value, Expectation):
         return [value.comparison, _canonical(value.bound)]

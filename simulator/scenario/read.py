@@ -12,7 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from simulator.errors import Fault, ScenarioError
 from simulator.hardware import Cluster
 from simulator.scenario.change import apply
-from simulator.scenario.check import calendar_faults, evidence_faults, name_faults, queue_faults, size_faults
+from simulator.scenario.check import (
+    calendar_faults,
+    evidence_faults,
+    name_faults,
+    queue_faults,
+    size_faults,
+    trace_faults,
+)
 from simulator.scenario.document import Document, Path, merged, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find
@@ -114,7 +121,8 @@ def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     except ValidationError as invalid:
         for path, message in translated(invalid.errors(include_url=False, include_input=False), document.data):
             found.setdefault(path, message)
-    for path, message in (*name_faults(document.data), *evidence_faults(document.data)):
+    raw = document.data
+    for path, message in (*name_faults(raw), *evidence_faults(raw), *trace_faults(raw)):
         found.setdefault(path, message)
     for path, message in tuple(_between(scenario, document.data, found)):
         found.setdefault(path, message)

@@ -37,7 +37,7 @@ def _evidence(written: str) -> str:
 
 # sections that may be written as one name, and the key the name stands for
 SHORT: Mapping[str, str] = MappingProxyType({"site": "name", "failures": "fleet"})
-TRACED = ("queue",)  # sections whose ``trace`` is a file
+TRACED = ("queue", "failures")  # sections whose ``trace`` is a file
 Evidence = Annotated[
     str,
     AfterValidator(_evidence),
