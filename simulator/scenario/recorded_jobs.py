@@ -67,9 +67,9 @@ class RecordedJobs:
         days = (self.submit[-1] - self.submit[0]) / 86400
         said = [f"{len(self.submit):,} recorded jobs, submitted over {days:,.3g} d"]
         if self.idle:
-            said.append(f"{self.idle:,} jobs without accelerators left out")
+            said.append(f"left out for want of accelerators: {self.idle:,}")
         if self.unstarted:
-            said.append(f"{self.unstarted:,} jobs that never ran left out")
+            said.append(f"left out because they never ran: {self.unstarted:,}")
         return tuple(said)
 
 
