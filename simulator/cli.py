@@ -384,12 +384,14 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
     """Validate scenarios without running them; reports every mistake in all of them."""
     from simulator.errors import ScenarioError
     from simulator.plan import plan as make_plan
+    from simulator.plan.queue import queue_plan
     from simulator.scenario import read
 
     wrong = False
     for file in files:
         try:
-            make_plan(read(file))
+            scenario = read(file)
+            queue_plan(scenario, make_plan(scenario).pools)
         except ScenarioError as mistake:  # names file and line itself
             wrong = True
             typer.echo(str(mistake), err=True)

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import simulator
 from simulator import scenario as scenarios
 from simulator.engine.log import Log
+from simulator.engine.queue import Sharing, share
 from simulator.plan import Bar, Lever, levers, plan, tornado
 from simulator.plan.model import Plan
+from simulator.plan.queue import queue_plan
 from simulator.report.folder import as_json, check_writable, remove, sha256, write
 from simulator.report.text import Answer, headline
 from simulator.results import Ensemble, Summary, timeline
 from simulator.results.expectations import Verdict, judge
 from simulator.results.projection import Projection, project
+from simulator.results.queue import QueueSummary, queue_over_time, queue_table, summarise_queue
 from simulator.results.series import Series, series
 from simulator.results.spread import Curve, spread
 from simulator.study.replicate import replicate
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["RunResult", "run"]
 
 _OF_REPLICAS = ("replicates", "spread")  # tables that a single run does not have
+_OF_A_QUEUE = ("queue", "queue_timeline")  # and those that only a scenario with a queue has
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class RunResult:
     verdicts: tuple[Verdict, ...]
     tornado: tuple[Bar, ...]
     took: dict[str, float] = field(compare=False)  # wall time by stage [s]
+    sharing: Sharing | None = None  # the queue beside the first run
+    queue_notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> Summary:
@@ -79,6 +85,11 @@ class RunResult:
         """What unfinished jobs would have needed."""
         return project(self.plan, self.log, self.series)
 
+    @cached_property
+    def queue(self) -> QueueSummary | None:
+        """What the queue went through beside the first run."""
+        return None if self.sharing is None else summarise_queue(self.sharing)
+
     def answer(self, folder: Path | None = None) -> Answer:
         """What :func:`simulator.report.text.answer` shows."""
         stopped = timeline.interruptions(self.plan, self.log)
@@ -94,6 +105,8 @@ class RunResult:
             where,
             self.scenario.notes,
             self.tornado,
+            self.queue,
+            self.queue_notes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +119,8 @@ class RunResult:
             "summary": self.summary.to_dict(),
             **({"replicas": self.ensemble.to_dict()} if many else {}),
             "tornado": [{f.name: getattr(bar, f.name) for f in fields(bar)} for bar in self.tornado],
+            **({"replayed": self.plan.recorded.mapping} if self.plan.recorded is not None else {}),
+            **({"queue": self.queue.to_dict()} if self.queue is not None else {}),
             "levers": [_finite({f.name: getattr(lever, f.name) for f in fields(lever)}) for lever in self.levers],
             "expectations": [
                 _finite({"expected": str(v.expectation), "value": v.value, "met": v.met, "share_of_runs": v.share})
@@ -134,18 +149,27 @@ class RunResult:
         }
         if len(self.ensemble) > 1:
             frames |= dict(zip(_OF_REPLICAS, (self.ensemble.frame(), spread(self.curves)), strict=True))
+        if self.sharing is not None and self.queue is not None:
+            tables = (queue_table(self.queue), queue_over_time(self.sharing))
+            frames |= dict(zip(_OF_A_QUEUE, tables, strict=True))
         began = time.perf_counter()
         check_writable(folder)
         remove(folder / "run.json")  # it would vouch for files that are about to change
         write(folder / "summary.json", lambda path: path.write_text(as_json(self.to_dict()), encoding="utf-8"))
         for name, frame in frames.items():
             write(folder / f"{name}.csv", partial(frame.to_csv, index=False, lineterminator="\n"))
-        for name in _OF_REPLICAS:
+        for name in (*_OF_REPLICAS, *_OF_A_QUEUE):
             if name not in frames:
                 remove(folder / f"{name}.csv")
         self._draw(folder / "dashboard.png", frames.get("spread"))
+        pictures = ["dashboard.png"]
+        if "queue" in frames:
+            self._draw_queue(folder / "queue.png", frames["queue"], frames["queue_timeline"])
+            pictures.append("queue.png")
+        else:
+            remove(folder / "queue.png")
         self.took["write"] = time.perf_counter() - began
-        files = ["summary.json", *(f"{name}.csv" for name in frames), "dashboard.png"]
+        files = ["summary.json", *(f"{name}.csv" for name in frames), *pictures]
         manifest = self._manifest({name: sha256(folder / name) for name in files})
         write(folder / "run.json", lambda path: path.write_text(as_json(manifest), encoding="utf-8"))
 
@@ -157,6 +181,12 @@ class RunResult:
         below = f"{self.plan.question}  (seed {self.plan.seed}{runs}, simgpu {simulator.__version__})"
         target = self.summary.tokens_target
         page = figures.dashboard(self.timeline, headline=said, subtitle=below, target=target, spread=band)
+        write(path, lambda beside: figures.save(page, beside))
+
+    def _draw_queue(self, path: Path, table: pd.DataFrame, over_time: pd.DataFrame) -> None:
+        from simulator.report import figures
+
+        page = figures.queue(over_time, table, headline=f"{self.plan.name}: the queue with and without training jobs")
         write(path, lambda beside: figures.save(page, beside))
 
     def _manifest(self, files: dict[str, str]) -> dict[str, Any]:
@@ -220,15 +250,21 @@ def run(
     clock.append(time.perf_counter())
     planned = plan(read)
     planned = planned if seed is None else replace(planned, seed=seed)
+    queued = queue_plan(read, planned.pools)
     help_ = levers(read, planned)
     bars = tornado(read, planned) if replicas > 1 else ()
     clock.append(time.perf_counter())
     done = replicate(planned, replicas, precision=precision, workers=workers, progress=progress)
+    sharing = None if queued is None else share(planned, queued, done.first)
     clock.append(time.perf_counter())
     verdicts = judge(read.expect.given, done.ensemble.summaries)
     stages = zip(("read", "plan", "simulate"), clock, clock[1:], strict=False)
     took = {stage: after - before for stage, before, after in stages}
-    result = RunResult(read, planned, done.first, done.ensemble, done.curves, help_, verdicts, bars, took)
+    notes = () if queued is None else queued.notes
+    result = RunResult(
+        read, planned, done.first, done.ensemble, done.curves, help_, verdicts, bars, took,
+        sharing=sharing, queue_notes=notes,
+    )  # fmt: skip
     if out is not None:
         result.write(out)
     return result

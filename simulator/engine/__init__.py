@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from simulator.engine.calendar import Calendar, HeapCalendar, SimpyCalendar
@@ -12,9 +13,10 @@ from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Loss, M
 from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
+from simulator.engine.replay import replay
 from simulator.engine.streams import Stream
 from simulator.engine.training import Training
-from simulator.plan.model import Plan
+from simulator.plan.model import Ageing, Plan
 
 __all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "sample", "simulate"]
 
@@ -49,10 +51,11 @@ def sample(plan: Plan, *, seed: int) -> Tally:
 
 def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Record, Tally]:
     """The one life both calendars run."""
-    check_count(plan)
+    drawn = plan if plan.recorded is None else replace(plan, causes=(), domains=(), ageing=Ageing())
+    check_count(drawn)
     cluster, record = Cluster(plan), Record(plan, told=told)
     workshop = Workshop(calendar, plan, cluster, record, seed)
-    hazards = Hazards(calendar, plan, cluster, workshop, seed)
+    hazards = Hazards(calendar, drawn, cluster, workshop, seed)
     # Power and nodes of the first moment have to be there before a job looks for them.
     supply(calendar, plan, cluster, record)
     deliver(calendar, plan, cluster, record, hazards)
@@ -61,6 +64,8 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
     cluster.tenants.extend(trainings)
     for training in trainings:
         calendar.after(0.0, training.begin)
+    if plan.recorded is not None:
+        replay(calendar, plan, plan.recorded, cluster, record, seed)
     if plan.maintenance is not None:
         every, lasts = plan.maintenance.every, plan.maintenance.lasts
         calendar.after(every, partial(_maintain, calendar, cluster, every, lasts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from simulator.plan.ladder import Nodes, ladder, recipe_of, sizes
@@ -24,6 +25,7 @@ from simulator.plan.model import (
 )
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
+from simulator.plan.replay import recorded_faults
 from simulator.plan.tariff import tariff
 from simulator.plan.upkeep import check_upkeep
 from simulator.scenario import Scenario, digest
@@ -57,7 +59,10 @@ def plan(
     known = parts(scenario, change)
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
+    recorded = recorded_faults(scenario.failures, known.fleet, sum(pool.nodes for pool in pools))
     causes, domains = _causes(known), _domains(known)
+    if recorded is not None:  # a server of the record is a node, whatever it has on board
+        causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
     jobs: list[JobPlan] = []
     taken: Nodes = (0,) * len(pools)
     for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
@@ -95,6 +100,7 @@ def plan(
         carbon=known.site.carbon,
         references=known.references(),
         scenario=digest(scenario),
+        recorded=recorded,
     )
     if degraded:  # what-ifs compare rates of a plan that has passed
         check_upkeep(made)

@@ -11,6 +11,7 @@ from simulator.reliability.checkpoint import optimal_interval
 
 if TYPE_CHECKING:
     from simulator.economics import Tariff
+    from simulator.plan.replay import RecordedFaults
     from simulator.step import Layout, Memory, StepTime
 
 __all__ = [
@@ -243,3 +244,4 @@ class Plan:
     copies: int = 1  # nodes that hold each part of a checkpoint in memory: losing fewer loses none
     maintenance: Maintenance | None = None
     follow: bool = False  # the interval follows the interruptions seen so far
+    recorded: RecordedFaults | None = None  # faults to live through instead of drawn ones

@@ -175,6 +175,12 @@ class Failures(_Section):
     """Which fleet the cluster behaves like, and what differs from it."""
 
     fleet: str = Field(description="entry of the failures shelf")
+    trace: str | None = Field(
+        default=None, min_length=1, description="file of recorded faults to live through instead of drawn ones"
+    )
+    servers: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="servers the trace watched; default: those that fail in it"
+    )
     scale: Ratio = Field(default=1.0, description="factor on all rates")
     classes: dict[str, ClassChange] = Field(default={}, description="by name: what differs, or a class of its own")
     domains: dict[str, Domain] = Field(default={}, description="racks, power domains, halls, switches: fail together")
@@ -198,6 +204,10 @@ class Failures(_Section):
     def _shares(self) -> Failures:
         if self.repair is not None:
             _check_repair(self.repair)
+        if self.trace is not None and self.scale != 1:
+            raise ValueError(f"expected no scale beside a trace, which has the faults it has; got {self.scale:g}")
+        if self.trace is None and self.servers is not None:
+            raise ValueError(f"expected servers beside a trace only; got {self.servers:,} without one")
         return self
 
     def resolve(self) -> Fleet:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from simulator.plan import Explained
 from simulator.plan.model import Rung
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import count, percent, training_rate
 from simulator.step import Layout
 from simulator.step.alternatives import Choice

@@ -26,18 +26,9 @@ if TYPE_CHECKING:
     from simulator.plan import Frontier
 
 __all__ = [
-    "averaged",
-    "compare",
-    "cost",
-    "curves",
-    "dashboard",
-    "nodes",
-    "pareto",
-    "power",
-    "save",
-    "trained",
-    "validation",
-]
+    "averaged", "backlog", "compare", "cost", "curves", "dashboard", "delay", "in_use", "nodes", "pareto", "power",
+    "queue", "save", "trained", "validation",
+]  # fmt: skip
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -269,6 +260,67 @@ def dashboard(
         plain: Any = {"ha": "left", "parse_math": False}
         figure.text(0.012, 0.985, "\n".join(above), va="top", fontsize=13, fontweight="bold", **plain)
         figure.text(0.012, 0.012, "\n".join(below), va="bottom", fontsize=8, color="#444444", **plain)
+    return figure
+
+
+_TRAINING = {"with": (BLUE, "-", "with training"), "without": (ORANGE, (0, (5, 2)), "without")}
+
+
+def in_use(axes: Axes, over_time: pd.DataFrame) -> None:
+    """Accelerators that the queue has and uses, with the training jobs and without them."""
+    top = 0.0
+    for training, (colour, dashes, label) in _TRAINING.items():
+        part = over_time[over_time["training"] == training]
+        days = part["elapsed_d"].to_numpy(float)
+        there, busy = (part[f"{kind}_accelerators"].to_numpy(float) for kind in ("there", "busy"))
+        axes.plot(days, there, color=colour, linestyle=(0, (1, 1)), linewidth=1, drawstyle="steps-post")
+        axes.plot(days, busy, color=colour, linestyle=dashes, linewidth=1.4, drawstyle="steps-post", label=label)
+        top = max(top, float(there.max()))
+    _dress(axes, "Used by the queue (dotted: its share)", "accelerators", top)
+    axes.set_xlabel("days since the start")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
+
+
+def backlog(axes: Axes, over_time: pd.DataFrame) -> None:
+    """Accelerators that jobs wait for."""
+    top = 0.0
+    for training, (colour, dashes, label) in _TRAINING.items():
+        part = over_time[over_time["training"] == training]
+        wanted = part["wanted_accelerators"].to_numpy(float)
+        axes.plot(part["elapsed_d"], wanted, color=colour, linestyle=dashes, linewidth=1.4, label=label,
+                  drawstyle="steps-post")  # fmt: skip
+        top = max(top, float(wanted.max()))
+    _dress(axes, "Accelerators waited for", "accelerators", top)
+    axes.set_xlabel("days since the start")
+
+
+def delay(axes: Axes, table: pd.DataFrame) -> None:
+    """Queueing delay by the size of jobs: a dot at the median, a line to the 95th percentile."""
+    kinds = list(dict.fromkeys(table["accelerators"]))
+    for training, (colour, dashes, label) in _TRAINING.items():
+        part = table[table["training"] == training]
+        places = np.array([kinds.index(kind) for kind in part["accelerators"]]) + (
+            -0.12 if training == "with" else 0.12
+        )
+        middle, high = part["delay_p50_h"].to_numpy(float), part["delay_p95_h"].to_numpy(float)
+        axes.vlines(places, middle, high, color=colour, linestyle=dashes, linewidth=1.4, label=label)
+        axes.plot(places, middle, "o", color=colour, markersize=4)
+        axes.plot(places, high, "_", color=colour, markersize=8)
+    _dress(axes, "Queueing delay, median to P95", "hours", float(table["delay_p95_h"].max()))
+    axes.set_xticks(range(len(kinds)), kinds)
+    axes.set_xlabel("accelerators of a job")
+
+
+def queue(over_time: pd.DataFrame, table: pd.DataFrame, *, headline: str) -> Figure:
+    """What the training jobs do to everyone else, on one page."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 4), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels: Any = figure.subplots(1, 3)
+        in_use(panels[0], over_time)
+        backlog(panels[1], over_time)
+        delay(panels[2], table)
+        figure.suptitle(headline, x=0.01, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     return figure
 
 

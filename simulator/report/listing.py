@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from simulator import catalogue
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import count, duration, energy, money, percent, power
 from simulator.units import DAY, HOUR
 

@@ -17,7 +17,7 @@ from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
 from simulator.report.drawing import drawing, plain
 from simulator.report.explained import explained, why_dict
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
 from simulator.units import HOUR

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import count
 
 __all__ = ["scored"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isinf
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from simulator.plan.ladder import offered
 from simulator.plan.levers import Lever
 from simulator.plan.model import Plan, Rung
 from simulator.plan.tornado import Bar
+from simulator.report.queued import queued
+from simulator.report.tables import table
 from simulator.report.unfinished import stuck
 from simulator.report.upkeep import upkeep
 from simulator.report.words import (
@@ -34,13 +36,14 @@ from simulator.report.words import (
 from simulator.results.ensemble import Ensemble, Statistic
 from simulator.results.expectations import Verdict
 from simulator.results.projection import Projection
+from simulator.results.queue import QueueSummary
 from simulator.results.summary import JobSummary, Summary
 from simulator.units import DAY, HOUR
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Answer", "answer", "headline", "table"]
+__all__ = ["Answer", "answer", "headline"]
 
 MEGA = 1e6
 TONNE = 1000.0
@@ -60,23 +63,8 @@ class Answer:
     folder: str | None
     notes: str = ""
     tornado: Sequence[Bar] = ()
-
-
-def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
-    """A plain table: no frame, numbers on the right."""
-    made = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        show_header=any(columns),
-        header_style="dim",
-    )
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number in right else "left", no_wrap=number in right)
-    return made
+    queue: QueueSummary | None = None
+    queue_notes: tuple[str, ...] = ()
 
 
 def _day(iso: str | None) -> str:
@@ -359,6 +347,8 @@ def answer(shown: Answer) -> RenderableType:
     below = Table.grid(padding=(0, 4, 0, 0))
     below.add_row(_where_time_went(shown), _what_it_cost(shown))
     lines = [("first run stopped by" if _is_many(shown) else "stopped by", _what_stopped_it(shown))]
+    if plan.recorded is not None:
+        lines.append(("failures", plan.recorded.mapping))
     label = "ran on" if len(plan.jobs) == 1 else "{} ran on"
     lines += [
         (label.format(job.name), _layout(job.rungs[ended.rung]))
@@ -383,6 +373,8 @@ def answer(shown: Answer) -> RenderableType:
         parts += ["", _jobs(shown.summary.jobs[:10])]
     if shown.tornado:
         parts += ["", _tornado(shown.tornado)]
+    if shown.queue is not None:
+        parts += ["", *queued(shown.queue, shown.queue_notes)]
     helpful = [lever for lever in shown.levers if lever.days_saved > 0]
     if helpful:
         parts += ["", _levers(helpful)]

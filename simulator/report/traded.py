@@ -11,7 +11,7 @@ from rich.text import Text
 
 from simulator.plan import Frontier
 from simulator.report.explained import signed
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import amount, count, duration, percent
 from simulator.step import Answer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from simulator.report.text import table
+from simulator.report.tables import table
 from simulator.report.words import count, duration, money, percent
 from simulator.units import DAY
 

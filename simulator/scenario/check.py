@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,16 @@ from simulator.errors import CatalogueError, did_you_mean
 from simulator.hardware import Cluster
 from simulator.reliability import Failures
 from simulator.scenario.document import Path
-from simulator.scenario.schema import Scenario
+from simulator.scenario.recorded_jobs import MOST_JOBS
+from simulator.scenario.schema import TRACED, Scenario
 from simulator.scenario.shape import inner, is_list, keys
 from simulator.workload import TrainingJob
+from simulator.workload.queue import Queue
 
-__all__ = ["calendar_faults", "evidence_faults", "failure_faults", "name_faults", "size_faults"]
+__all__ = [
+    "calendar_faults", "evidence_faults", "failure_faults", "name_faults", "queue_faults", "size_faults",
+    "trace_faults",
+]  # fmt: skip
 
 _FIRST, _LAST = dt.date(1990, 1, 1), dt.date(2200, 1, 1)
 
@@ -71,12 +77,7 @@ def evidence_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def size_faults(cluster: Cluster, jobs: tuple[TrainingJob, ...]) -> Iterator[tuple[Path, str]]:
     """Jobs that wait for more accelerators than ever arrive."""
-    arriving = [next(reversed(pool.arrivals.items())) for pool in cluster.pools]
-    total = sum(
-        nodes * int(catalogue.entry("nodes", pool.node)["accelerators"])
-        for pool, (_, nodes) in zip(cluster.pools, arriving, strict=True)
-    )
-    last = max(date for date, _ in arriving)
+    total, last = _arriving(cluster)
     for index, job in enumerate(jobs):
         for key in ("accelerators", "minimum"):
             wanted = getattr(job, key)
@@ -92,6 +93,41 @@ def failure_faults(failures: Failures) -> Iterator[tuple[Path, str]]:
         if name not in known and change.rate is None:
             expected = f"expected a rate, e.g. '0.5e-3 /d', or one of the fleet's classes {', '.join(known)}"
             yield ("failures", "classes", name), f"{expected}; got {name!r} without one{did_you_mean(name, known)}"
+
+
+def _arriving(cluster: Cluster) -> tuple[int, dt.date]:
+    """Accelerators that will be there in the end, and the day of the last delivery."""
+    arriving = [next(reversed(pool.arrivals.items())) for pool in cluster.pools]
+    total = sum(
+        nodes * int(catalogue.entry("nodes", pool.node)["accelerators"])
+        for pool, (_, nodes) in zip(cluster.pools, arriving, strict=True)
+    )
+    return total, max(date for date, _ in arriving)
+
+
+def queue_faults(cluster: Cluster, queue: Queue, horizon: float) -> Iterator[tuple[Path, str]]:
+    """Jobs to be drawn that are larger than the cluster, or more than can be served in good time."""
+    if queue.arrivals is None:
+        return
+    total, last = _arriving(cluster)
+    for size in queue.arrivals.sizes:
+        if size > total:
+            expected = f"expected at most the {total:,} accelerators that arrive by {last}"
+            yield ("queue", "arrivals", "sizes", str(size)), f"{expected}; got {size:,}, which would wait for ever"
+    jobs = queue.arrivals.rate * horizon
+    if jobs > MOST_JOBS:
+        message = f"expected at most {MOST_JOBS:,} jobs within the horizon; got {jobs:,.4g}; a lower rate would do"
+        yield ("queue", "arrivals", "rate"), message
+
+
+def trace_faults(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Traces that are not there; what is in those that are, the plan finds out."""
+    for name in TRACED:
+        section = data.get(name)
+        written = section.get("trace") if isinstance(section, dict) else None
+        if isinstance(written, str) and written.strip() and not pathlib.Path(written).is_file():
+            kind = "is no file" if pathlib.Path(written).exists() else "does not exist"
+            yield (name, "trace"), f"expected a trace file; got {written[:200]!r}, which {kind}"
 
 
 def calendar_faults(start: dt.date | None, cluster: Cluster | None) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,7 @@ __all__ = ["file_schema", "schema_text"]
 
 # Reached through mappings only, so a file with a parent may leave out any key.  List items replace as a whole and
 # keep their required keys.
-_MERGED = ("Cluster", "SiteRequest", "Failures", "Checkpoint", "Money", "Expect")
+_MERGED = ("Cluster", "SiteRequest", "Failures", "Checkpoint", "Money", "Expect", "Queue", "ArrivalRequest", "Runtime")
 
 
 def file_schema() -> dict[str, Any]:

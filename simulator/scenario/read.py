@@ -13,11 +13,19 @@ from simulator.errors import Fault, ScenarioError
 from simulator.hardware import Cluster
 from simulator.reliability import Failures
 from simulator.scenario.change import apply
-from simulator.scenario.check import calendar_faults, evidence_faults, failure_faults, name_faults, size_faults
+from simulator.scenario.check import (
+    calendar_faults,
+    evidence_faults,
+    failure_faults,
+    name_faults,
+    queue_faults,
+    size_faults,
+    trace_faults,
+)
 from simulator.scenario.document import Document, Path, merged, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find
-from simulator.scenario.schema import SHORT, Scenario
+from simulator.scenario.schema import SHORT, TRACED, Scenario
 from simulator.scenario.shape import bent
 from simulator.workload import TrainingJob
 
@@ -94,7 +102,16 @@ def _load(path: pathlib.Path) -> Document:
     if not isinstance(document.data, dict):
         kind = "a list" if isinstance(document.data, list) else f"the single value {str(document.data)[:60]!r}"
         raise ScenarioError([Fault(file, 1, "", f"expected a mapping with name, start, cluster …; got {kind}")])
+    _put_beside(document.data, path.parent)
     return document
+
+
+def _put_beside(data: dict[str, Any], folder: pathlib.Path) -> None:
+    """Let the traces a file names begin in its folder, not in the one the user happens to be in."""
+    for name in TRACED:
+        section = data.get(name)
+        if isinstance(section, dict) and isinstance(section.get("trace"), str) and section["trace"].strip():
+            section["trace"] = str(folder / section["trace"])
 
 
 def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
@@ -106,7 +123,8 @@ def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     except ValidationError as invalid:
         for path, message in translated(invalid.errors(include_url=False, include_input=False), document.data):
             found.setdefault(path, message)
-    for path, message in (*name_faults(document.data), *evidence_faults(document.data)):
+    raw = document.data
+    for path, message in (*name_faults(raw), *evidence_faults(raw), *trace_faults(raw)):
         found.setdefault(path, message)
     for path, message in tuple(_between(scenario, document.data, found)):
         found.setdefault(path, message)
@@ -126,3 +144,5 @@ def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Iterable[P
         yield from size_faults(cluster, jobs)
     if "failures" not in broken:
         yield from failure_faults(Failures.model_validate(data["failures"]))
+    if scenario is not None and scenario.queue is not None:
+        yield from queue_faults(scenario.cluster, scenario.queue, scenario.horizon)

@@ -17,8 +17,9 @@ from simulator.reliability import Checkpoint, Failures
 from simulator.scenario.expectation import Expect
 from simulator.units import YEAR, Unit
 from simulator.workload import TrainingJob
+from simulator.workload.queue import Queue
 
-__all__ = ["HORIZON_LIMIT", "NAME_LIMIT", "SHORT", "SLUG", "Scenario"]
+__all__ = ["HORIZON_LIMIT", "NAME_LIMIT", "SHORT", "SLUG", "TRACED", "Scenario"]
 
 HORIZON_LIMIT = 100 * YEAR
 NAME_LIMIT = 80  # characters; a folder and a file are called by the name
@@ -36,6 +37,7 @@ def _evidence(written: str) -> str:
 
 # sections that may be written as one name, and the key the name stands for
 SHORT: Mapping[str, str] = MappingProxyType({"site": "name", "failures": "fleet"})
+TRACED = ("queue", "failures")  # sections whose ``trace`` is a file
 Evidence = Annotated[
     str,
     AfterValidator(_evidence),
@@ -60,6 +62,7 @@ class Scenario(BaseModel):
         description="training runs, first one first served", min_length=1, max_length=1000
     )
     failures: Failures = Field(description="entry of the failures shelf, or its fleet and what differs from it")
+    queue: Queue | None = Field(default=None, description="many jobs that share what the training runs leave")
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="how often a job saves, and how long it takes")
     money: Money = Field(default=Money(), description="who owns the machines and at which prices")
     horizon: Horizon = Field(description="when to stop waiting for the jobs, counted from the start")
