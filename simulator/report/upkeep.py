@@ -34,7 +34,7 @@ def _losses(shown: Answer) -> str:
     summaries = shown.ensemble.summaries if shown.ensemble is not None else (shown.summary,)
     causes = {cause for summary in summaries for cause in summary.lost_accelerator_hours}
     found = {cause: _mean(shown, f"lost_accelerator_hours.{cause}") or 0.0 for cause in causes}
-    largest = sorted(found, key=lambda cause: (-found[cause], cause))[:5]
+    largest = sorted(found, key=lambda cause: (-found[cause], cause))[:3]
     return " · ".join(
         f"{cause} {count(found[cause])} accelerator-hours ({money(_mean(shown, f'lost_usd.{cause}'))})"
         for cause in largest
