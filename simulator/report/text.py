@@ -206,7 +206,7 @@ def _chances(shown: Answer) -> RenderableType:
     times = sorted(s.time_to_train_s for s in shown.ensemble.summaries if s.time_to_train_s is not None)
     total = len(shown.ensemble)
     told: dict[str, float] = {}
-    for share in (0.05, 0.5, 0.95):
+    for share in (0.05, 0.95):
         position = max(0, round(share * total) - 1)
         if position < len(times):
             day = math.ceil(times[position] / DAY)
@@ -321,7 +321,7 @@ def _levers(levers: Sequence[Lever]) -> RenderableType:
 
 def _tornado(bars: Sequence[Bar]) -> RenderableType:
     made = table("what moves the finish most, in expectation", "halved", "doubled", right=(1, 2))
-    for bar in bars[:3]:
+    for bar in bars[:2]:
         made.add_row(bar.name, *(f"{days:+.1f} d" for days in (bar.halved_d, bar.doubled_d)))
     return made
 
