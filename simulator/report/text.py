@@ -200,7 +200,7 @@ def _is_many(shown: Answer) -> bool:
     return shown.ensemble is not None and len(shown.ensemble) > 1
 
 
-def _chances(shown: Answer) -> RenderableType:
+def _chances(shown: Answer) -> str:
     """By which dates the runs end: the chance to finish by each."""
     assert shown.ensemble is not None
     times = sorted(s.time_to_train_s for s in shown.ensemble.summaries if s.time_to_train_s is not None)
@@ -212,7 +212,7 @@ def _chances(shown: Answer) -> RenderableType:
             day = math.ceil(times[position] / DAY)
             told[_date(shown.plan, day * DAY)] = sum(time <= day * DAY for time in times) / total
     said = " · ".join(f"{date} {percent(chance)}" for date, chance in told.items())
-    return _labelled([("chance to finish by", said or "none of the runs finishes")])
+    return said or "none of the runs finishes"
 
 
 def _where_time_went(shown: Answer) -> Table:
@@ -358,7 +358,7 @@ def answer(shown: Answer) -> RenderableType:
     plan = shown.plan
     below = Table.grid(padding=(0, 4, 0, 0))
     below.add_row(_where_time_went(shown), _what_it_cost(shown))
-    lines = [] if _is_many(shown) else [("stopped by", _what_stopped_it(shown))]
+    lines = [("finished by", _chances(shown)) if _is_many(shown) else ("stopped by", _what_stopped_it(shown))]
     label = "ran on" if len(plan.jobs) == 1 else "{} ran on"
     lines += [
         (label.format(job.name), _layout(job.rungs[ended.rung]))
@@ -373,7 +373,6 @@ def answer(shown: Answer) -> RenderableType:
         Text(headline(shown), style="bold"),
         "",
         _key_numbers(shown),
-        *([_chances(shown)] if _is_many(shown) else []),
         "",
         below,
         "",

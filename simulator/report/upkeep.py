@@ -68,8 +68,8 @@ def _spares(shown: Answer) -> str:
     if used is None or mean is None or most is None:
         return ""
     return (
-        f"{count(round(used))} times one took a lost node's place; of {count(installed)} nodes {mean:,.0f} were broken "
-        f"on average, {count(round(most))} or fewer for 99 % of the time; {count(kept)} were kept as spares"
+        f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, at most "
+        f"{count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
     )
 
 
