@@ -54,13 +54,13 @@ def _checkpoints(shown: Answer) -> str:
         said += "; the interval follows the interruptions"
     elif between and rung.save and rung.every == 1:
         best = max(optimal_interval(rung.save, between), rung.drain, 1.0)
-        said += f"; best for the interruptions seen: {duration(best)}"
+        said += f"; best would be {duration(best)}"
     return said
 
 
 def _spares(shown: Answer) -> str:
     """Lost nodes that a spare replaced, and how many were broken at a time."""
-    if not shown.plan.causes:
+    if not _mean(shown, "faults"):
         return ""
     installed = sum(pool.nodes for pool in shown.plan.pools)
     kept = sum(int(pool.nodes * pool.spare_share) for pool in shown.plan.pools)
@@ -68,8 +68,8 @@ def _spares(shown: Answer) -> str:
     if used is None or mean is None or most is None:
         return ""
     return (
-        f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, at most "
-        f"{count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
+        f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, "
+        f"at most {count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
     )
 
 
