@@ -34,7 +34,7 @@ def _losses(shown: Answer) -> str:
     summaries = shown.ensemble.summaries if shown.ensemble is not None else (shown.summary,)
     causes = {cause for summary in summaries for cause in summary.lost_accelerator_hours}
     found = {cause: _mean(shown, f"lost_accelerator_hours.{cause}") or 0.0 for cause in causes}
-    largest = sorted(found, key=lambda cause: (-found[cause], cause))[:5]
+    largest = sorted(found, key=lambda cause: (-found[cause], cause))[:3]
     return " · ".join(
         f"{cause} {count(found[cause])} accelerator-hours ({money(_mean(shown, f'lost_usd.{cause}'))})"
         for cause in largest
@@ -54,13 +54,13 @@ def _checkpoints(shown: Answer) -> str:
         said += "; the interval follows the interruptions"
     elif between and rung.save and rung.every == 1:
         best = max(optimal_interval(rung.save, between), rung.drain, 1.0)
-        said += f"; best for the interruptions seen: {duration(best)}"
+        said += f"; best would be {duration(best)}"
     return said
 
 
 def _spares(shown: Answer) -> str:
     """Lost nodes that a spare replaced, and how many were broken at a time."""
-    if not shown.plan.causes:
+    if not _mean(shown, "faults"):
         return ""
     installed = sum(pool.nodes for pool in shown.plan.pools)
     kept = sum(int(pool.nodes * pool.spare_share) for pool in shown.plan.pools)
@@ -68,8 +68,8 @@ def _spares(shown: Answer) -> str:
     if used is None or mean is None or most is None:
         return ""
     return (
-        f"{count(round(used))} times one took a lost node's place; of {count(installed)} nodes {mean:,.0f} were broken "
-        f"on average, {count(round(most))} or fewer for 99 % of the time; {count(kept)} were kept as spares"
+        f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, "
+        f"at most {count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
     )
 
 
