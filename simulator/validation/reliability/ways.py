@@ -183,9 +183,9 @@ class Up(_Way):
 class Unlike(_Way):
     """How unlike a fleet's nodes and repairs are, from its frailty and its bad repairs.
 
-    p of the repairs are bad and last a on average.  Faults then come in clusters of geometric size, (1 + p) / (1 − p)
-    times Poisson's variance; a node's rate is gamma with shape k, which adds m / k, m faults a node on average.  Clusters
-    that the time watched cuts off make it less.  A repaired node fails again within t with chance
+    p of the repairs are bad and last a on average.  Faults then come in clusters of geometric size: (1 + p) / (1 − p)
+    times Poisson's variance; a node's rate is gamma with shape k, which adds m / k, m faults a node on average.
+    Clusters that the time watched cuts off make it less.  A repaired node fails again within t with chance
     1 − (1 − p (1 − e^{−t/a})) e^{−(1 − p) r t}, r the usual rate, bad repairs in it.
     """
 
