@@ -110,6 +110,27 @@ def test_the_number_in_repair_is_binomial_whatever_the_repair_times(repairs):
     assert sum(mean[number] for number in range(quantile + 2)) > 0.95 > sum(mean[n] for n in range(quantile - 1))
 
 
+def repairman(nodes: int, crews: int, load: float) -> list[float]:
+    """Chance of k broken of N with c crews, at load r·T: p(k) ∝ N!/(N−k)! · load^k / (k! or c! c^(k−c))."""
+    weights = []
+    for k in range(nodes + 1):
+        served = math.factorial(k) if k <= crews else math.factorial(crews) * crews ** (k - crews)
+        weights.append(math.perm(nodes, k) * load**k / served)
+    return [weight / sum(weights) for weight in weights]
+
+
+@pytest.mark.parametrize("crews", [1, 2, 4, 40])
+def test_nodes_broken_with_few_crews_are_those_of_the_machine_repairman(crews):
+    """M/M/c with a finite source."""
+    nodes, rate, hands, horizon = 40, 1e-6, 30_000.0, 6e7
+    toy = plan([pool((0.0, nodes))], [job(1e9, rung(nodes + 1))], causes=[Cause("gpu", rate, 1.0, 0.0)],
+               repairs=[Repair("part", 1.0, hands, hands)], horizon=horizon, crews=crews)  # fmt: skip
+    shares = [down(simulate(toy, seed=seed), after=horizon / 10) for seed in range(SEEDS)]
+    exact = repairman(nodes, crews, rate * hands)
+    for number in range(8):
+        assert agrees([share.get(number, 0.0) for share in shares], exact[number])
+
+
 @pytest.mark.parametrize("spares", [0, 2, 5])
 def test_a_job_that_cannot_shrink_waits_while_more_nodes_are_broken_than_there_are_spares(spares):
     nodes, rate, repair = 30, 1e-6, 60_000.0

@@ -180,17 +180,28 @@ class Up(_Way):
         return Predicted(up_quantile(self.units, up, self.level))
 
 
-class Alike(_Way):
-    """What follows if faults come at the fleet's rate to every node alike: no lemons, no bad repairs."""
+class Unlike(_Way):
+    """How unlike a fleet's nodes and repairs are, from its frailty and its bad repairs.
 
-    way: Literal["nodes alike"]
+    p of the repairs are bad and last a on average.  Faults then come in clusters of geometric size: (1 + p) / (1 − p)
+    times Poisson's variance; a node's rate is gamma with shape k, which adds m / k, m faults a node on average.
+    Clusters that the time watched cuts off make it less.  A repaired node fails again within t with chance
+    1 − (1 − p (1 − e^{−t/a})) e^{−(1 − p) r t}, r the usual rate, bad repairs in it.
+    """
+
+    way: Literal["nodes unlike"]
     fleet: str
     figure: Literal["variance of faults over nodes / mean", "failed again"]
-    within: Seconds = Field(default=0.0, description="of the repair")
+    within: Seconds = Field(description="time watched, or since the repair")
 
     def _predict(self, beside: Path) -> Predicted:
-        again = self.figure == "failed again"
-        return Predicted(-math.expm1(-_lost(Fleet.load(self.fleet)) * self.within) if again else 1.0)
+        fleet = Fleet.load(self.fleet)
+        expected, bad = _lost(fleet) * self.within, fleet.nodes.refails
+        if self.figure == "failed again":
+            soon = bad * -math.expm1(-self.within / fleet.nodes.refails_after) if bad else 0.0
+            return Predicted(1 - (1 - soon) * math.exp(-(1 - bad) * expected))
+        frailty = expected / fleet.nodes.lemons if fleet.nodes.lemons else 0.0
+        return Predicted((1 + bad) / (1 - bad) + frailty)
 
 
 Figure = Literal["interruptions", "restarts", "goodput", "time saving", "nodes down", "99 % quantile of nodes down"]
@@ -242,5 +253,5 @@ def _of(figure: Figure, made: Plan, log: Log) -> float:
 
 
 Way = Annotated[
-    Between | Interruptions | Goodput | Elastic | Faster | Spares | Up | Alike | Simulated, Field(discriminator="way")
+    Between | Interruptions | Goodput | Elastic | Faster | Spares | Up | Unlike | Simulated, Field(discriminator="way")
 ]
