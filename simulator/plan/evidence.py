@@ -43,6 +43,7 @@ EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
     "hidden": ("hidden",),
     "network": ("scaleout",),
     "scaleup": ("scaleup",),
+    "permute": ("permute",),
     "narrow_formats": ("narrow",),
 }
 """Parameters of a family, and the numbers of a :class:`simulator.step.Machine` that they scale."""

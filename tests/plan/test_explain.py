@@ -24,8 +24,19 @@ def tesla():
 
 
 def test_every_fitted_parameter_is_weighed_but_the_tile():
-    """A tile is a whole number that shapes divide, and a reference a name; a tenth less of them means nothing."""
-    provenance = {"name", "source", "sources", "estimates", "status", "notes", "aliases", "tile", "reference"}
+    """A tile is a whole number that shapes divide, a reference a name, and formats of their own stand for narrow_formats."""
+    provenance = {
+        "name",
+        "source",
+        "sources",
+        "estimates",
+        "status",
+        "notes",
+        "aliases",
+        "tile",
+        "reference",
+        "by_format",
+    }
     assert set(Efficiency.model_fields) - provenance == set(EFFICIENCIES)
     assert set(Software.model_fields) - provenance - {"native"} == set(SOFTWARE)
     machine = {field.name for field in fields(Machine)}

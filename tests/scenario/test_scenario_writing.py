@@ -49,7 +49,11 @@ def scenarios(draw):
             "name": draw(names.filter(lambda name: not name.endswith("-") and "--" not in name)),
             "question": "What " + draw(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))),
             "start": str(draw(dates)),
-            "cluster": {"pools": [pool], "fabric": "spectrum-x-400g", "spares": draw(st.floats(0, 0.99))},
+            "cluster": {
+                "pools": [pool],
+                "fabric": "spectrum-x-400g",
+                "spares": draw(st.just(0.0) | st.floats(1e-20, 0.99)),
+            },
             "site": {"name": "memphis", **maybe("power", {str(days[0]): quantity("W", "MW")})},
             "jobs": [job],
             "failures": {"fleet": "llama-3-fleet", **maybe("restart", quantity("s", "min"))},
