@@ -48,7 +48,7 @@ EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
 }
 """Parameters of a family, and the numbers of a :class:`simulator.step.Machine` that they scale."""
 
-SOFTWARE = ("attention", "elementwise", "logits", "exposed", "contention", "host", "kernels")
+SOFTWARE = ("attention", "elementwise", "casts", "logits", "exposed", "contention", "host", "kernels")
 """Parameters of a framework; of all but the first more is worse."""
 
 

@@ -24,7 +24,7 @@ def tesla():
 
 
 def test_every_fitted_parameter_is_weighed_but_the_tile():
-    """A tile is a whole number that shapes divide, a reference a name, and formats of their own stand for narrow_formats."""
+    """A tile is a whole number, a reference a name, and narrow_formats stands for formats with a share of their own."""
     provenance = {
         "name",
         "source",
