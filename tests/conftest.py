@@ -4,7 +4,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # One fixed order of examples: a red build is red for everybody, and again tomorrow.
-settings.register_profile("simgpu", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "simgpu", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("simgpu")
 
 
