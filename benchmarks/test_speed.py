@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from simulator.hardware import Accelerator, Fabric, Node
-from simulator.step import Layouts, evaluate, fastest, machine, search
-from simulator.step.search import candidates
+from simulator.step import Layouts, candidates, evaluate, fastest, fitting, machine
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +43,7 @@ def test_one_step(benchmark, h100, job):
 def test_many_layouts(benchmark, h100, job):
     """Every candidate of a search on 200,000 GPUs, also those that do not fit."""
     model, recipe = job
-    layouts = candidates(h100, model, recipe, GPUS, LayoutRequest())
+    layouts = candidates.candidates(h100, model, recipe, GPUS, LayoutRequest())
     benchmark.extra_info["layouts"] = len(layouts)
     benchmark(evaluate, h100, model, recipe, layouts)
 
@@ -54,7 +53,8 @@ def test_whole_search(benchmark, h100, job):
     model, recipe = job
 
     def searched():
-        search._grid.cache_clear()
+        candidates._grid.cache_clear()
+        fitting._cuts.cache_clear()
         return fastest(h100, model, recipe, GPUS)
 
     benchmark(searched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
@@ -31,9 +32,9 @@ class Pass:
     def __add__(self, other: Pass) -> Pass:
         return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def scaled(self, factor: Numbers | float) -> Pass:
-        """Every part times ``factor``."""
-        return Pass(*(getattr(self, name) * factor for name in self.__slots__))
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pass:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Pass(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     @property
     def total(self) -> Numbers:
@@ -152,20 +153,20 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
     forward = Pass(once, core_forward, memory, tensor, context, expert)
     backward = Pass(back, core_backward, memory_back, tensor, context_back, expert)
-    full, selective = L.recompute == 2, L.recompute == 1
+    full = L.recomputed(model.layers)
+    selective = np.where(L.recompute == 1, 1 - full, 0.0)
     spared = activation / machine.stream if model.gated else 0.0
     # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
     unread = forwards[len(attention) + 1] if dense and recipe.sharding == "program" else 0.0
-    again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
     redone = Pass(
-        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
-        np.where(full, core_forward, again),
-        np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
-        np.where(full, tensor, 0.0),
-        np.where(full, forward.context, 0.0),
-        np.where(full, expert, 0.0),
+        full * (forward.matmul - unread) + selective * (recipe.repeats * forward.matmul + expanded),
+        full * core_forward + (0.0 if recipe.fused_attention else selective * core_forward),
+        full * memory + selective * np.maximum(recipe.repeats * memory, spared),
+        full * tensor,
+        full * context,
+        full * expert,
     )
     return forward, backward, redone
 

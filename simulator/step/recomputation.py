@@ -1,0 +1,49 @@
+"""As little recomputation as memory demands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.step.layout import FULL, Layouts
+from simulator.step.machine import Machine
+from simulator.step.memory import footprint
+from simulator.step.roofline import Numbers
+from simulator.workload import Recipe, Transformer
+
+__all__ = ["eased"]
+
+
+def eased(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, room: Numbers | float
+) -> tuple[Layouts, NDArray[np.bool_]]:
+    """The layouts, those that need more than ``room`` bytes recomputing whole layers of a stage; and which then fit.
+
+    Memory falls linearly from one such layer to all l of a stage, so that
+
+        n = 1 + (M(1) − room) / (M(1) − M(l)) · (l − 1)
+
+    rounded up, on the stage where that is most.  Where it takes all of them it does not fit: that is full
+    recomputation, another layout.
+
+    Source
+    ------
+    Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
+    """
+    fits = np.asarray((footprint(machine, model, recipe, L).total <= room).all(axis=0))
+    tight = ~fits & (L.recompute != FULL)
+    if not tight.any():
+        return L, fits
+    some = L.where(tight)
+    stage = np.ceil(model.layers / some.pipeline)
+    one, least = (
+        footprint(machine, model, recipe, replace(some, recompute_layers=number)).total
+        for number in (np.ones_like(stage), stage)
+    )
+    each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
+    number = np.ceil(1 + np.maximum(one - room, 0) / each).max(axis=0)
+    layers = L.recompute_layers.copy()
+    layers[tight], fits[tight] = np.where(number < stage, number, 0), number < stage
+    return replace(L, recompute_layers=layers), fits
