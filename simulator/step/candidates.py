@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-__all__ = ["candidates", "combinations", "divisors", "filled", "replicas", "units"]
+__all__ = ["Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
 
 
 def divisors(number: int) -> list[int]:
@@ -38,7 +39,8 @@ def candidates(
     """Every layout worth a look: tensor degrees that divide the heads inside a domain, stages of whole layers, experts
     in whole groups, :func:`replicas` in what these leave of ``accelerators``.
     """
-    layouts, possible = filled(combinations(machine, model, recipe, request), recipe.batch, accelerators, request)
+    every = combinations(machine, model, recipe, request).layouts
+    layouts, possible = filled(every, recipe.batch, accelerators, request)
     return layouts.where(possible)
 
 
@@ -82,16 +84,29 @@ def replicas(room: Numbers, batch: int, microbatch: Numbers, unit: Numbers) -> N
     return np.where(most > 0, np.ceil(batch / (rounds * microbatch) / unit) * unit, 0.0)
 
 
-def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> Layouts:
-    """All combinations of degrees but the replicas, of which each has one."""
-    if machine.execution != "gpu":
-        return _streaming_grid(machine.execution == "wafer", recipe.batch, request)
-    shape = (model.layers, model.heads, model.experts, model.gated)
-    return _grid(machine.domain, shape, recipe, request)
+class Combinations(NamedTuple):
+    """All combinations of degrees but the replicas, of which each layout has one.
+
+    Chunks and ZeRO change nothing that a microbatch meets in its stages: ``alike`` is, of each layout, the first that
+    differs in no more than these.
+    """
+
+    layouts: Layouts
+    alike: NDArray[np.intp]
 
 
-@lru_cache(maxsize=64)
-def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Layouts:
+def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> Combinations:
+    """What there is to choose from, for any number of accelerators."""
+    if machine.execution == "gpu":
+        shape = (model.layers, model.heads, model.experts, model.gated)
+        return _grid(machine.domain, shape, recipe, request)
+    tiles = _pick(request.tensor, [1] if machine.execution == "wafer" else _powers(1024))
+    micro = _pick(request.microbatch, _powers(min(recipe.batch, 4096)))
+    return _crossed(request, tensor=tiles, microbatch=micro, recompute=_recompute(request, (0, 2)))
+
+
+@lru_cache(maxsize=128)
+def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Combinations:
     """The same for every number of accelerators, so a ladder of sizes builds it once."""
     (layers, heads, experts, gated), r = shape, request
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
@@ -100,34 +115,37 @@ def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, reques
     expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
     micro = _powers(min(recipe.batch, 8))
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
-    rows: list[tuple[int, ...]] = []
+    blocks: list[Combinations] = []
     for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
         chunks = [v for v in divisors(-(-layers // p)) if v == 1 or (v <= 16 and p * v <= layers)] if p > 1 else [1]
         parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
-        stages = (1, 2, 3) if p == 1 else (1, 2)
-        for schedule in _schedules(r, p):
-            rest = product(
-                _pick(r.interleave, chunks if schedule == 0 else [1]), _pick(r.context, context), [1],
-                _pick(r.expert, expert), _pick(r.microbatch, micro), _recompute(r, kinds), _pick(r.zero, stages),
-                parallel, [schedule],
-            )  # fmt: skip
-            rows += [(t, p, *others) for others in rest]
-    return _together(rows, request)
+        blocks += [
+            _crossed(
+                r, tensor=[t], pipeline=[p], interleave=_pick(r.interleave, chunks if schedule == 0 else [1]),
+                context=_pick(r.context, context), expert=_pick(r.expert, expert),
+                microbatch=_pick(r.microbatch, micro), recompute=_recompute(r, kinds),
+                zero=_pick(r.zero, (1, 2, 3) if p == 1 else (1, 2)), sequence_parallel=parallel, schedule=[schedule],
+            )
+            for schedule in _schedules(r, p)
+        ]  # fmt: skip
+    before = np.cumsum([0, *(len(block.layouts) for block in blocks)])
+    return Combinations(
+        Layouts.joined([block.layouts for block in blocks]),
+        np.concatenate([block.alike + rows for block, rows in zip(blocks, before, strict=False)]),
+    )
 
 
-def _streaming_grid(wafer: bool, batch: int, request: LayoutRequest) -> Layouts:
-    """The same for machines whose weights stream in: groups of tiles, microbatch and recomputation."""
-    tiles = _pick(request.tensor, [1] if wafer else _powers(1024))
-    combined = product(tiles, _pick(request.microbatch, _powers(min(batch, 4096))), _recompute(request, (0, 2)))
-    return _together([(t, 1, 1, 1, 1, 1, b, k, 1, 0, 0) for t, b, k in combined], request)
-
-
-def _together(rows: list[tuple[int, ...]], request: LayoutRequest) -> Layouts:
-    """Rows of degrees, from the tensor's to the schedule, with what a request alone decides."""
-    whole = [
-        (*degrees, request.shard or 0, 0 if degrees[7] == FULL else request.recompute_layers or 0) for degrees in rows
-    ]
-    return Layouts(*np.array(whole, dtype=float).T.copy())
+def _crossed(request: LayoutRequest, **degrees: Sequence[int]) -> Combinations:
+    """Every choice of one degree with every choice of the others, the last one varying fastest."""
+    shape = [len(choices) for choices in degrees.values()]
+    where = np.indices(shape).reshape(len(shape), -1)
+    chosen = {name: np.array(degrees[name], dtype=float)[at] for name, at in zip(degrees, where, strict=True)}
+    one = np.ones(where.shape[1])
+    rest = {"zero": one, "sequence_parallel": 0 * one, "schedule": 0 * one, "shard": (request.shard or 0) * one}
+    chosen = {f.name: one for f in fields(Layouts)} | rest | chosen
+    chosen["recompute_layers"] = np.where(chosen["recompute"] == FULL, 0.0, request.recompute_layers or 0)
+    same = [0 * at if name in ("interleave", "zero") else at for name, at in zip(degrees, where, strict=True)]
+    return Combinations(Layouts(**chosen), np.ravel_multi_index(same, shape))
 
 
 def _schedules(request: LayoutRequest, pipeline: int) -> list[int]:

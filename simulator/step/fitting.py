@@ -74,13 +74,14 @@ def _eases(request: LayoutRequest) -> bool:
 @lru_cache(maxsize=256)
 def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> tuple[Layouts, Stage]:
     """Ways to cut the model that fit with replicas enough, and the times of their stages: the same for every size."""
-    cuts = combinations(machine, model, recipe, request)
+    cuts, alike = combinations(machine, model, recipe, request)
     needed = least_bytes(machine, model, recipe, cuts)
     if _eases(request):
         lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
         needed = np.minimum(needed, least_bytes(machine, model, recipe, lean))
-    cuts = cuts.where(needed <= usable(machine))
-    return cuts, timing.stage(machine, model, recipe, cuts)
+    fits = needed <= usable(machine)
+    first, among = np.unique(alike[fits], return_inverse=True)
+    return cuts.where(fits), timing.stage(machine, model, recipe, cuts.where(first)).where(among)
 
 
 def quickest(

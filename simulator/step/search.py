@@ -99,11 +99,11 @@ def obstacles(
         names = ("pipeline", "interleave", "context", "expert") + (("tensor",) if machine.execution == "wafer" else ())
         why = "1, for weights stream through whole systems"
         wrong += [Obstacle(name, why, getattr(r, name)) for name in names if (getattr(r, name) or 1) > 1]
-        most = (
+        bounds = (
             ("zero", 1, "1 or less, for weights and gradients live outside already"),
             ("recompute_layers", 0, "none, for weights stream through, not stages"),
         )
-        wrong += [Obstacle(name, why, getattr(r, name)) for name, bound, why in most if (getattr(r, name) or 0) > bound]
+        wrong += [Obstacle(name, why, getattr(r, name)) for name, most, why in bounds if (getattr(r, name) or 0) > most]
     else:
         held = -(-model.layers // (r.pipeline or 1))
         wrong += _misfits(r, held)
