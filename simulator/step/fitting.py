@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from simulator.step.layout import FULL, Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Memory, footprint, least_bytes, usable
 from simulator.step.recomputation import eased
+from simulator.step.roofline import Numbers
 from simulator.step.timing import Evaluation, Stage, StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FIRST, _GROWTH = 24, 4  # candidates looked at first, and how many times more as long as none of them fits
+_FEW = 24  # candidates evaluated first
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 
@@ -71,17 +73,24 @@ def _eases(request: LayoutRequest) -> bool:
     return request.recompute is None and request.recompute_layers is None
 
 
+class _Cuts(NamedTuple):
+    """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
+
+    layouts: Layouts
+    times: Stage
+    roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
+
+
 @lru_cache(maxsize=256)
-def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> tuple[Layouts, Stage]:
-    """Ways to cut the model that fit with replicas enough, and the times of their stages: the same for every size."""
+def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
     cuts, alike = combinations(machine, model, recipe, request)
-    needed = least_bytes(machine, model, recipe, cuts)
+    fits = roomy = least_bytes(machine, model, recipe, cuts) <= usable(machine)
     if _eases(request):
         lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
-        needed = np.minimum(needed, least_bytes(machine, model, recipe, lean))
-    fits = needed <= usable(machine)
+        fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
     first, among = np.unique(alike[fits], return_inverse=True)
-    return cuts.where(fits), timing.stage(machine, model, recipe, cuts.where(first)).where(among)
+    times = timing.stage(machine, model, recipe, cuts.where(first))
+    return _Cuts(cuts.where(fits), times.where(among), roomy[fits])
 
 
 def quickest(
@@ -89,22 +98,22 @@ def quickest(
 ) -> Answer | None:
     """The fastest candidate that fits, ``None`` if none does: the first of several equals.
 
-    No step is shorter than :func:`simulator.step.timing.at_least`, so of candidates in that order only those up to the
-    fastest found need to be evaluated.  The answer is that of evaluating all.
+    No step is shorter than :func:`simulator.step.timing.at_least`, so once one is known that fits, only candidates
+    bound to take no longer need to be evaluated.  The answer is that of evaluating all.
     """
     if machine.execution != "gpu" or recipe.split_experts:  # no bound holds there, or not for every number of replicas
         layouts = candidates(machine, model, recipe, accelerators, request)
         every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
-    cuts, times = _cuts(machine, model, recipe, request)
+    cuts, times, roomy = _cuts(machine, model, recipe, request)
     layouts, possible = filled(cuts, recipe.batch, accelerators, request)
     bound = np.where(possible, timing.at_least(machine, recipe, layouts, times) * (1 - _ROUNDING), np.inf)
     best, rank = None, (np.inf, 0)
-    seen, count = -np.inf, _FIRST
-    while seen < rank[0]:
-        # the most promising few; once one of them fits, all that may be faster still
-        upto = rank[0] if best else np.partition(bound, count - 1)[count - 1] if count < len(bound) else np.inf
-        row = np.flatnonzero(possible & (bound > seen) & (bound <= upto))
+
+    def consider(row: NDArray[np.intp]) -> None:
+        nonlocal best, rank
+        if not len(row):
+            return
         some, fits = _fitting(machine, model, recipe, layouts.where(row), request)
         row, some = row[fits], some.where(fits)
         if len(row):
@@ -113,5 +122,16 @@ def quickest(
             first = int(np.argmin(found.total))
             if (float(found.total[first]), int(row[first])) < rank:
                 best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
-        seen, count = upto, count * _GROWTH
+
+    few = _lowest(np.where(roomy, bound, np.inf), _FEW)
+    consider(few)
+    left = possible & (bound <= rank[0])
+    left[few] = False
+    consider(np.flatnonzero(left))
     return best
+
+
+def _lowest(values: Numbers, count: int) -> NDArray[np.intp]:
+    """Where the ``count`` lowest values are, more where several are equal; infinite ones nowhere."""
+    limit = np.partition(values, count - 1)[count - 1] if count < len(values) else np.inf
+    return np.flatnonzero((values <= limit) & (values < np.inf))

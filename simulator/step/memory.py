@@ -15,7 +15,9 @@ from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Footprint", "Memory", "activation_bytes", "footprint", "least_bytes", "local_parameters", "usable"]
+__all__ = [
+    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "local_parameters", "usable",
+]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
 _COMMUNICATOR = 0.35e9  # buffers of one group that talks; measured 0.34 to 0.39 GB by aiconfigurator
@@ -203,11 +205,27 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    full, last = stages(model.layers, L)
+    full, _ = stages(model.layers, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
     unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
     gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
+    # of an optimizer in the host's memory only the layer that arrives and the one that leaves
+    optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
+    groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
+    return Footprint(
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=activations(model, recipe, L),
+        buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
+        capacity=usable(machine),
+    )
+
+
+def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Bytes of activations by kind of stage: the one part of a footprint that recomputation changes."""
+    full, last = stages(model.layers, L)
     each = activation_bytes(model, recipe, L)
     stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
     held = in_flight(stage, microbatches(recipe.batch, L), L)
@@ -219,19 +237,10 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
         again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))
     most = np.maximum(again, logits)
     layers = _kinds(full, full, np.where(L.two_way, full, last))
-    # in the host's memory but for the layer that arrives and the one that leaves; the optimizer's state likewise
+    # in the host's memory but for the layer that arrives and the one that leaves
     kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
-    optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
-    activations = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
-    groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
-    return Footprint(
-        weights=weights,
-        gradients=gradients,
-        optimizer=optimizer,
-        activations=activations,
-        buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
-        capacity=usable(machine),
-    )
+    needed: Numbers = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
+    return needed
 
 
 def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:

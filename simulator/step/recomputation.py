@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.step.layout import FULL, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import footprint
+from simulator.step.memory import activations, footprint
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 
@@ -32,14 +32,16 @@ def eased(
     ------
     Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
     """
-    fits = np.asarray((footprint(machine, model, recipe, L).total <= room).all(axis=0))
+    now = footprint(machine, model, recipe, L)
+    fits = np.asarray((now.total <= room).all(axis=0))
     tight = ~fits & (L.recompute != FULL)
     if not tight.any():
         return L, fits
     some = L.where(tight)
     stage = np.ceil(model.layers / some.pipeline)
+    beside = (now.total - now.activations)[:, tight]
     one, least = (
-        footprint(machine, model, recipe, replace(some, recompute_layers=number)).total
+        beside + activations(model, recipe, replace(some, recompute_layers=number))
         for number in (np.ones_like(stage), stage)
     )
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
