@@ -12,6 +12,7 @@ from simulator.step.candidates import candidates
 from simulator.step.fitting import Answer, evaluate, quickest, those_that_fit
 from simulator.step.layout import RECOMPUTE, SCHEDULES, Layout, Layouts
 from simulator.step.machine import Machine
+from simulator.step.memory import footprint
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
@@ -213,7 +214,8 @@ def _does_not_fit(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest, layouts: Layouts
 ) -> str:
     """By how much the leanest layout misses, and what would help."""
-    memory = evaluate(machine, model, recipe, layouts).memory
+    gpu = machine.execution == "gpu"
+    memory = footprint(machine, model, recipe, layouts) if gpu else evaluate(machine, model, recipe, layouts).memory
     leanest = int(np.argmax(memory.margin))
     needs = memory.at(leanest)
     message = (
