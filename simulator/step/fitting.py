@@ -13,10 +13,10 @@ from simulator.step import streaming, timing
 from simulator.step.candidates import candidates, combinations, filled
 from simulator.step.layout import FULL, Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Memory, footprint, least_bytes, usable
+from simulator.step.memory import Footprint, Memory, footprint, least_bytes, usable
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
-from simulator.step.timing import Evaluation, Stage, StepTime
+from simulator.step.timing import Cut, Evaluation, Stage, StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
@@ -53,19 +53,23 @@ def those_that_fit(
     Memory is cheap to compute and rejects most, so it goes first.  What does not fit as it is recomputes as few layers
     as it takes, unless ``request`` says how much to recompute.
     """
-    layouts, fits = _fitting(machine, model, recipe, layouts, request)
-    return evaluate(machine, model, recipe, layouts.where(fits)) if fits.any() else None
-
-
-def _fitting(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest
-) -> tuple[Layouts, NDArray[np.bool_]]:
-    """The layouts, with as much recomputation as they need, and which of them fit."""
     if machine.execution != "gpu":
-        return L, evaluate(machine, model, recipe, L).fits
+        fits = evaluate(machine, model, recipe, layouts).fits
+        return evaluate(machine, model, recipe, layouts.where(fits)) if fits.any() else None
+    layouts, memory = _lean(machine, model, recipe, layouts, request)
+    fits = memory.margin >= 0
+    if not fits.any():
+        return None
+    return timing.evaluate(machine, model, recipe, layouts.where(fits), memory=memory.where(fits))
+
+
+def _lean(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest
+) -> tuple[Layouts, Footprint]:
+    """The layouts, with as much recomputation as they need and ``request`` allows, and their memory."""
     if _eases(request):
         return eased(machine, model, recipe, L, usable(machine))
-    return L, footprint(machine, model, recipe, L).margin >= 0
+    return L, footprint(machine, model, recipe, L)
 
 
 def _eases(request: LayoutRequest) -> bool:
@@ -77,7 +81,8 @@ class _Cuts(NamedTuple):
     """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
 
     layouts: Layouts
-    times: Stage
+    passes: Cut
+    stage: Stage
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
 
 
@@ -89,8 +94,9 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
         lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
         fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
     first, among = np.unique(alike[fits], return_inverse=True)
-    times = timing.stage(machine, model, recipe, cuts.where(first))
-    return _Cuts(cuts.where(fits), times.where(among), roomy[fits])
+    passes = timing.cut(machine, model, recipe, cuts.where(first)).where(among)
+    cuts = cuts.where(fits)
+    return _Cuts(cuts, passes, timing.stage(model, recipe, cuts, passes), roomy[fits])
 
 
 def quickest(
@@ -105,25 +111,27 @@ def quickest(
         layouts = candidates(machine, model, recipe, accelerators, request)
         every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
-    cuts, times, roomy = _cuts(machine, model, recipe, request)
-    layouts, possible = filled(cuts, recipe.batch, accelerators, request)
-    bound = np.where(possible, timing.at_least(machine, recipe, layouts, times) * (1 - _ROUNDING), np.inf)
+    cuts = _cuts(machine, model, recipe, request)
+    layouts, possible = filled(cuts.layouts, recipe.batch, accelerators, request)
+    bound = np.where(possible, timing.at_least(machine, recipe, layouts, cuts.stage) * (1 - _ROUNDING), np.inf)
     best, rank = None, (np.inf, 0)
 
     def consider(row: NDArray[np.intp]) -> None:
         nonlocal best, rank
         if not len(row):
             return
-        some, fits = _fitting(machine, model, recipe, layouts.where(row), request)
-        row, some = row[fits], some.where(fits)
-        if len(row):
-            as_cut = (some.recompute_layers == layouts.recompute_layers[row]).all()
-            found = timing.evaluate(machine, model, recipe, some, times.where(row) if as_cut else None)
-            first = int(np.argmin(found.total))
-            if (float(found.total[first]), int(row[first])) < rank:
-                best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
+        some, memory = _lean(machine, model, recipe, layouts.where(row), request)
+        fits = memory.margin >= 0
+        if not fits.any():
+            return
+        row = row[fits]
+        some, memory, passes = some.where(fits), memory.where(fits), cuts.passes.where(row)
+        found = timing.evaluate(machine, model, recipe, some, passes, memory)
+        first = int(np.argmin(found.total))
+        if (float(found.total[first]), int(row[first])) < rank:
+            best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
 
-    few = _lowest(np.where(roomy, bound, np.inf), _FEW)
+    few = _lowest(np.where(cuts.roomy, bound, np.inf), _FEW)
     consider(few)
     left = possible & (bound <= rank[0])
     left[few] = False

@@ -68,6 +68,11 @@ class Footprint:
         needed: Numbers = self.weights + self.gradients + self.optimizer + self.activations + self.buffers
         return needed
 
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Footprint:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        held = {f.name: getattr(self, f.name)[:, chosen] for f in fields(self) if f.name != "capacity"}
+        return Footprint(**held, capacity=self.capacity)
+
     @property
     def margin(self) -> Numbers:
         """Bytes left on the fullest stage; negative when a layout does not fit. Shape: layouts."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.step.layout import FULL, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import activations, footprint
+from simulator.step.memory import Footprint, activations, footprint
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 
@@ -18,8 +17,8 @@ __all__ = ["eased"]
 
 def eased(
     machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, room: Numbers | float
-) -> tuple[Layouts, NDArray[np.bool_]]:
-    """The layouts, those that need more than ``room`` bytes recomputing whole layers of a stage; and which then fit.
+) -> tuple[Layouts, Footprint]:
+    """The layouts, those that need more than ``room`` bytes recomputing whole layers of a stage, and their memory.
 
     Memory falls linearly from one such layer to all l of a stage, so that
 
@@ -33,10 +32,9 @@ def eased(
     Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
     """
     now = footprint(machine, model, recipe, L)
-    fits = np.asarray((now.total <= room).all(axis=0))
-    tight = ~fits & (L.recompute != FULL)
+    tight = (now.total > room).any(axis=0) & (L.recompute != FULL)
     if not tight.any():
-        return L, fits
+        return L, now
     some = L.where(tight)
     stage = np.ceil(model.layers / some.pipeline)
     beside = (now.total - now.activations)[:, tight]
@@ -46,6 +44,7 @@ def eased(
     )
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
     number = np.ceil(1 + np.maximum(one - room, 0) / each).max(axis=0)
-    layers = L.recompute_layers.copy()
-    layers[tight], fits[tight] = np.where(number < stage, number, 0), number < stage
-    return replace(L, recompute_layers=layers), fits
+    layers, kept = L.recompute_layers.copy(), now.activations.copy()
+    layers[tight] = np.where(number < stage, number, 0)
+    kept[:, tight] = activations(model, recipe, replace(some, recompute_layers=layers[tight]))
+    return replace(L, recompute_layers=layers), replace(now, activations=kept)

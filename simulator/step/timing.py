@@ -33,7 +33,7 @@ model and source of seeds/measurements/throughput.csv, 250 rows of up to 11,616 
 -0.004 (Megatron-Core README) to 0.05 (MLPerf v4.0), with a median of 0.021.
 """
 
-__all__ = ["Evaluation", "Stage", "StepTime", "at_least", "evaluate", "stage"]
+__all__ = ["Cut", "Evaluation", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +153,18 @@ def _data_parallel(
     return slowed
 
 
-def _two_way(forward: Pass, backward: Pass, redone: Pass, L: Layouts) -> tuple[Pass, Pass, Pass]:
+def _two_way(forward: Pass, backward: Pass, L: Layouts) -> tuple[Pass, Pass]:
     """Passes of a layer where DualPipe exchanges the tokens of experts behind the arithmetic of the other direction.
 
     A forward pass runs beside a backward one, and what both exchange is exposed only beyond what both compute.
     """
+    if not L.two_way.any():
+        return forward, backward
     computed = forward.matmul + forward.attention + backward.matmul + backward.attention
     exchanged = forward.expert + backward.expert
     left = np.maximum(exchanged - computed, 0) / np.where(exchanged > 0, exchanged, 1)
     share = np.where(L.two_way, left, 1.0)
-    return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share), redone
+    return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share)
 
 
 def _offloaded(
@@ -205,14 +207,34 @@ def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, back
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One microbatch through the stages: what depends on how the model is cut, not on the number of replicas. [s]"""
+class Cut:
+    """One microbatch through a layer and through the ends: what only the way the model is cut decides."""
 
-    forward: Pass  # of a layer, like the next two
+    forward: Pass
     backward: Pass
-    redone: Pass
+    again: Pass  # recomputation in full
+    light: Pass  # and selective
     head: Pass  # logits and loss, both ways
-    host: Numbers  # a layer's wait for the host
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Cut(*(getattr(self, name).where(chosen) for name in self.__slots__))
+
+
+def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
+    """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    forward, backward, again, light = layer(machine, model, recipe, L)
+    forward, backward = _two_way(forward, backward, L)
+    once, back = ends(machine, model, recipe, L)
+    return Cut(forward, backward, again, light, head=once + back)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One microbatch through the stages. [s]"""
+
+    redone: Pass  # what an average layer recomputes
+    host: Numbers  # its wait for the host
     slowest: Numbers  # the slowest stage, both ways
     average: Numbers
     returning: Numbers  # the backward pass of a full stage
@@ -220,34 +242,27 @@ class Stage:
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Stage:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        forward, backward, redone, head = (
-            one.where(chosen) for one in (self.forward, self.backward, self.redone, self.head)
-        )
         times = (self.host, self.slowest, self.average, self.returning, self.weights)
-        return Stage(forward, backward, redone, head, *(one[chosen] for one in times))
+        return Stage(self.redone.where(chosen), *(one[chosen] for one in times))
 
 
-def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Stage:
+def stage(model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
-    forward, backward, redone = _two_way(*layer(machine, model, recipe, L), L)
-    once, back = ends(machine, model, recipe, L)
-    head = once + back
+    repeated = L.recomputed(model.layers)
+    redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
     full, last = stages(model.layers, L)
-    host = _held_up(model, recipe, L, forward, backward, redone)
-    per_layer = forward.total + backward.total + redone.total + host
-    ending = last * per_layer + head.total
+    host = _held_up(model, recipe, L, one.forward, one.backward, redone)
+    per_layer = one.forward.total + one.backward.total + redone.total + host
+    ending = last * per_layer + one.head.total
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
     return Stage(
-        forward=forward,
-        backward=backward,
         redone=redone,
-        head=head,
         host=host,
         slowest=np.maximum(full * per_layer, ending),
-        average=(model.layers * per_layer + head.total) / L.pipeline,
-        returning=full * (backward.total + redone.total),
-        weights=full * backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        average=(model.layers * per_layer + one.head.total) / L.pipeline,
+        returning=full * (one.backward.total + redone.total),
+        weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
     )
 
 
@@ -259,8 +274,9 @@ def _crowding(machine: Machine, L: Layouts) -> Numbers:
 
 
 def evaluate(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Stage | None = None
-) -> Evaluation:
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
+    passes: Cut | None = None, memory: Footprint | None = None,
+) -> Evaluation:  # fmt: skip
     """Step time and memory of each layout on accelerators that hold their weights.
 
         T = [m · t_slowest + bubble + transfers + data parallel (exposed) + optimizer + offload] · (1 + crowding)
@@ -270,13 +286,14 @@ def evaluate(
 
     Parameters
     ----------
-    one
-        The times of the stages, where they are known already.
+    passes, memory
+        What is known of them already.
     """
     count = microbatches(recipe.batch, L)
-    one = one or stage(machine, model, recipe, L)
-    redone, host, head = one.redone, one.host, one.head
-    once = one.forward + one.backward
+    passes = passes or cut(machine, model, recipe, L)
+    one = stage(model, recipe, L, passes)
+    redone, host, head = one.redone, one.host, passes.head
+    once = passes.forward + passes.backward
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
@@ -309,7 +326,7 @@ def evaluate(
         "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
-            machine, model, recipe, L, windows=(one.forward.total, one.backward.total + redone.total), state=state
+            machine, model, recipe, L, windows=(passes.forward.total, passes.backward.total + redone.total), state=state
         ),
     }
     steady: Numbers = sum(parts.values(), np.zeros_like(accelerators))
@@ -317,7 +334,7 @@ def evaluate(
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=footprint(machine, model, recipe, L),
+        memory=memory or footprint(machine, model, recipe, L),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,

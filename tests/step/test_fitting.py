@@ -15,7 +15,7 @@ from simulator.step.fitting import Answer, quickest, those_that_fit
 from simulator.step.layout import FULL
 from simulator.step.memory import footprint, usable
 from simulator.step.recomputation import eased
-from simulator.step.timing import at_least, stage
+from simulator.step.timing import at_least, cut, stage
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 MODELS = ("Llama-3-8B", "Llama-3.1-70B", "Llama-3.1-405B", "DeepSeek-V3", "Grok-1", "GPT-3")
@@ -69,7 +69,7 @@ def test_no_step_is_shorter_than_its_bound(problem):
     """Also where layers are recomputed that the bound does not know of."""
     box, model, recipe, accelerators, request = problem
     layouts = candidates(box, model, recipe, accelerators, request)
-    bound = at_least(box, recipe, layouts, stage(box, model, recipe, layouts))
+    bound = at_least(box, recipe, layouts, stage(model, recipe, layouts, cut(box, model, recipe, layouts)))
     more = replace(layouts, recompute_layers=np.where(layouts.recompute == FULL, 0.0, layouts.recompute_layers + 1))
     for one in (layouts, more):
         assert (evaluate(box, model, recipe, one).total >= bound * (1 - 1e-9)).all()
@@ -81,7 +81,8 @@ def test_a_layout_recomputes_as_few_layers_as_fit(problem):
     box, model, recipe, accelerators, _ = problem
     layouts = candidates(box, model, recipe, accelerators, LayoutRequest())
     room = usable(box)
-    lean, fits = eased(box, model, recipe, layouts, room)
+    lean, memory = eased(box, model, recipe, layouts, room)
+    fits = memory.margin >= 0
     some = lean.where(fits & (lean.recompute_layers > 0))
     assert (footprint(box, model, recipe, lean.where(fits)).total.max(axis=0) <= room * (1 + 1e-12)).all()
     less = replace(some, recompute_layers=some.recompute_layers - 1)
