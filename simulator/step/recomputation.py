@@ -37,14 +37,14 @@ def eased(
         return L, now
     some = L.where(tight)
     stage = np.ceil(model.layers / some.pipeline)
-    beside = (now.total - now.activations)[:, tight]
     one, least = (
-        beside + activations(model, recipe, replace(some, recompute_layers=number))
-        for number in (np.ones_like(stage), stage)
+        activations(model, recipe, replace(some, recompute_layers=number)) for number in (np.ones_like(stage), stage)
     )
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
-    number = np.ceil(1 + np.maximum(one - room, 0) / each).max(axis=0)
+    over = now.where(tight).total - now.activations[:, tight] + one - room
+    number = np.ceil(1 + np.maximum(over, 0) / each).max(axis=0)
+    partly = number < stage
     layers, kept = L.recompute_layers.copy(), now.activations.copy()
-    layers[tight] = np.where(number < stage, number, 0)
-    kept[:, tight] = activations(model, recipe, replace(some, recompute_layers=layers[tight]))
+    layers[tight] = np.where(partly, number, 0)
+    kept[:, tight] = np.where(partly, one - each * (number - 1), now.activations[:, tight])
     return replace(L, recompute_layers=layers), replace(now, activations=kept)
