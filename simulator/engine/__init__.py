@@ -14,7 +14,6 @@ from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
 from simulator.engine.replay import replay
-from simulator.engine.streams import Stream
 from simulator.engine.training import Training
 from simulator.plan.model import Ageing, Plan
 
@@ -59,8 +58,7 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
     # Power and nodes of the first moment have to be there before a job looks for them.
     supply(calendar, plan, cluster, record)
     deliver(calendar, plan, cluster, record, hazards)
-    repeats = Stream(seed, "repeated failures").uniform
-    trainings = [Training(calendar, index, plan, cluster, record, repeats) for index in range(len(plan.jobs))]
+    trainings = [Training(calendar, index, plan, cluster, record, seed) for index in range(len(plan.jobs))]
     cluster.tenants.extend(trainings)
     for training in trainings:
         calendar.after(0.0, training.begin)

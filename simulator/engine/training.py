@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,13 +13,13 @@ from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
 from simulator.engine.log import Activity, JobEnd
 from simulator.engine.record import Record
+from simulator.engine.streams import Stream
 from simulator.engine.stretch import Split, Stretch
 from simulator.plan.model import Cause, Plan, Rung
 
 __all__ = ["Training"]
 
 Phase: TypeAlias = tuple[Activity, float]
-Draw: TypeAlias = Callable[[], float]  # uniform in [0, 1)
 _PRODUCTIVE = (Activity.COMPUTE, Activity.DEGRADED, Activity.SAVE)
 _LOST = (Activity.WASTED, Activity.RECOVERY, Activity.RESTORE, Activity.WAITING, Activity.PLANNED)
 
@@ -86,10 +87,12 @@ class Training:
     """
 
     def __init__(
-        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, draw: Draw
+        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int
     ) -> None:
         self._calendar, self._index, self._cluster, self._record = calendar, index, cluster, record
-        self._plan, self._job, self._draw = plan, plan.jobs[index], draw
+        self._plan, self._job = plan, plan.jobs[index]
+        again = [cause.name for cause in plan.causes if cause.repeats]
+        self._repeats = {name: Stream(seed, f"repeats of {name} in job {index}") for name in again}
         self._rung: Rung | None = None  # what it runs on, or ran on last
         self._tokens = 0.0
         self._interruptions, self._running = 0, 0.0
@@ -278,11 +281,13 @@ class Training:
         self._wait_for_nodes()
 
     def _attempts(self, cause: Cause) -> int:
-        """Restarts until one holds: a fault may be met again as soon as the job is back."""
-        attempts = 1
-        while cause.repeats and self._draw() < cause.repeats:
-            attempts += 1
-        return attempts
+        """Restarts until one holds: a fault may be met again as soon as the job is back.
+
+            P(A > n) = p^n
+        """
+        if not cause.repeats:
+            return 1
+        return 1 + int(math.log1p(-self._repeats[cause.name].uniform()) / math.log(cause.repeats))
 
     def _stop(self, order: Order, lasts: float = 0.0) -> None:
         """Save, and come back on the best rung there is."""
