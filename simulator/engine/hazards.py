@@ -9,6 +9,7 @@ enough.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 
@@ -19,7 +20,7 @@ from simulator.engine.streams import Stream
 from simulator.errors import PlanError
 from simulator.plan.model import Ageing, Cause, Domain, Plan
 
-__all__ = ["Hazards", "check_count"]
+__all__ = ["Clock", "Hazards", "check_count"]
 
 _STEP = 0.02
 _WEEK = 7 * 86400.0
@@ -116,30 +117,30 @@ class Hazards:
     def __init__(self, calendar: Calendar, plan: Plan, cluster: Cluster, workshop: Workshop, seed: int) -> None:
         self._calendar, self._plan, self._cluster, self._workshop = calendar, plan, cluster, workshop
         self._ageing: Ageing = plan.ageing
-        self._clocks = [Clock() for _ in range(3)]
-        self._members: list[Cause | Domain] = [*plan.causes, *plan.domains]
-        self._rates: list[float] = []
-        self._arrivals: list[Stream] = []
-        self._victims: list[Stream] = []
-        self._repairs: list[Stream] = []
+        self.clocks = [Clock() for _ in range(3)]
+        self.members: list[Cause | Domain] = [*plan.causes, *plan.domains]
+        self.rates: list[float] = []
+        self.arrivals: list[Stream] = []
+        self.victims: list[Stream] = []
+        self.repairs: list[Stream] = []
         self._places = Stream(seed, "places")
         self._again = Stream(seed, "failures of repaired nodes")
         self._cohorts: list[Cohort] = []
         self._since = 0.0
-        self._timer: Timer | None = None
+        self.timer: Timer | None = None
         self._refreshing: Timer | None = None
         self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
-        for index, member in enumerate(self._members):
-            self._arrivals.append(Stream(seed, f"arrivals of {member.name}"))
-            self._victims.append(Stream(seed, f"victims of {member.name}"))
-            self._repairs.append(Stream(seed, f"repairs after {member.name}"))
-            self._rates.append(self._first_faults(member))
-            if self._rates[index] > 0:
-                reading = self._arrivals[index].exponential(1.0) / self._rates[index]
-                self._clocks[_clock_of(member)].due.append((reading, index))
+        for index, member in enumerate(self.members):
+            self.arrivals.append(Stream(seed, f"arrivals of {member.name}"))
+            self.victims.append(Stream(seed, f"victims of {member.name}"))
+            self.repairs.append(Stream(seed, f"repairs after {member.name}"))
+            self.rates.append(self._first_faults(member))
+            if self.rates[index] > 0:
+                reading = self.arrivals[index].exponential(1.0) / self.rates[index]
+                self.clocks[_clock_of(member)].due.append((reading, index))
             if _clock_of(member) == _AGEING:
-                self._hardware += self._rates[index]
-        for clock in self._clocks:
+                self._hardware += self.rates[index]
+        for clock in self.clocks:
             heapify(clock.due)
         workshop.on_return = self._returned
         workshop.on_new = self._renewed
@@ -170,17 +171,17 @@ class Hazards:
 
     def _set_rates(self) -> None:
         k, now = self._ageing.lemons, self._calendar.now
-        nodes, ageing, jobs = self._clocks
+        nodes, ageing, jobs = self.clocks
         nodes.turn(now, sum(cohort.nodes * cohort.weight for cohort in self._cohorts))
         ageing.turn(now, sum(cohort.exposure(k) for cohort in self._cohorts))
         jobs.turn(now, float(len(self._plan.jobs)))
-        if self._timer is not None:
-            self._timer.cancel()
-        self._arm()
+        if self.timer is not None:
+            self.timer.cancel()
+        self.arm()
 
-    def _arm(self) -> None:
-        now, moment = self._calendar.now, min([clock.next for clock in self._clocks])
-        self._timer = self._calendar.after(max(moment - now, 0.0), self._strike) if moment < math.inf else None
+    def arm(self) -> None:
+        now, moment = self._calendar.now, min([clock.next for clock in self.clocks])
+        self.timer = self._calendar.after(max(moment - now, 0.0), self._strike) if moment < math.inf else None
 
     def _refresh(self) -> None:
         """Bring ages and hazards of all cohorts to the middle of the time until this is called again."""
@@ -205,32 +206,49 @@ class Hazards:
             step = min(step, _STEP * (ageing.lemons + cohort.aged) / hazard)
         return step
 
+    def skip_to(self, due: Mapping[int, float], struck: Mapping[int, int]) -> None:
+        """Strikes have come, so many of each member, in no need of being told; the readings of those due next."""
+        for clock in self.clocks:
+            clock.due = [(due.get(index, reading), index) for reading, index in clock.due]
+            heapify(clock.due)
+            clock.aim()
+        for index, count in struck.items():
+            member = self.members[index]
+            self.arrivals[index].skip(count)
+            per_node = isinstance(member, Cause) and not member.per_job
+            self.victims[index].skip(2 * count if per_node else count)
+            if isinstance(member, Cause) and member.node_lost and per_node:
+                self.repairs[index].skip((1 + member.evicted) * count)
+        if self.timer is not None:
+            self.timer.cancel()
+        self.arm()
+
     # Strikes.
 
     def _strike(self) -> None:
-        clock = min(self._clocks, key=_next)
+        clock = min(self.clocks, key=_next)
         reading, index = clock.due[0]
-        heapreplace(clock.due, (reading + self._arrivals[index].exponential(1.0) / self._rates[index], index))
+        heapreplace(clock.due, (reading + self.arrivals[index].exponential(1.0) / self.rates[index], index))
         clock.aim()
-        member, victims = self._members[index], self._victims[index]
+        member, victims = self.members[index], self.victims[index]
         if isinstance(member, Domain):
             self._darken(member, victims)
         elif member.per_job:
             self._cluster.tenants[int(victims.uniform() * len(self._plan.jobs))].strike(member)
         else:
             share, lost = victims.uniform(), victims.uniform() < member.node_lost
-            repair = self._workshop.prepare(member, self._repairs[index])
-            if clock is self._clocks[_AGEING] and self._ageing.varies:
+            repair = self._workshop.prepare(member, self.repairs[index])
+            if clock is self.clocks[_AGEING] and self._ageing.varies:
                 self._hit_one_of_many_kinds(member, share, repair if lost else None)
             else:
                 where = self._cluster.victim(share)
                 if where is not None:
                     self._hit(member, *where, repair if lost else None, node=None)
-        self._arm()
+        self.arm()
 
     def _hit_one_of_many_kinds(self, cause: Cause, share: float, repair: Visit | None) -> None:
         """A node of the urn; one that is in repair or switched off does not notice, but it was its turn."""
-        k, clock = self._ageing.lemons, self._clocks[_AGEING]
+        k, clock = self._ageing.lemons, self.clocks[_AGEING]
         position = share * clock.rate
         for number, cohort in enumerate(self._cohorts):  # noqa: B007  the last one takes what rounding leaves
             exposure = cohort.exposure(k)

@@ -99,6 +99,10 @@ class Workshop:
         """A node that was evicted on suspicion: nothing is wrong with it."""
         self._calendar.after(time, Return(self._give_back, pool, None, None, "examined"))
 
+    def expect(self, pool: int, moment: float) -> None:
+        """A node of which no more needs to be known is back at a moment. [s]"""
+        self._calendar.after(moment - self._calendar.now, Return(self._give_back, pool, None, None, ""))
+
     def black_out(self, pool: int, nodes: int, domain: Domain) -> None:
         """Nodes that went dark together come back together."""
         self._record.faults += nodes
