@@ -180,6 +180,7 @@ class Hazards:
         self.arm()
 
     def arm(self) -> None:
+        """Wait for the next strike."""
         now, moment = self._calendar.now, min([clock.next for clock in self.clocks])
         self.timer = self._calendar.after(max(moment - now, 0.0), self._strike) if moment < math.inf else None
 

@@ -1,10 +1,10 @@
 """Leaps: what the engine does event by event, done on arrays, for as long as the plan's own size stands.
 
 While a job runs on its planned rung and enough nodes are healthy for it, a fault changes nothing but counts: the job
-loses its progress, a spare takes the place, and the node comes back some day.  Strikes, victims, repairs and restarts of
-weeks can then be worked out at once, from the very numbers the engine would draw.  A leap ends before anything else is
-due and before a strike that would leave the job short of nodes or does something of another kind; there the engine goes
-on.  It lives the same life as without leaps but for the last bits of its sums.
+loses its progress, a spare takes the place, and the node comes back some day.  Strikes, victims, repairs and restarts
+of weeks can then be worked out at once, from the very numbers the engine would draw.  A leap ends before anything else
+is due and before a strike that would leave the job short of nodes or does something of another kind; there the engine
+goes on.  The life is the same as without leaps, but for the last bits of its sums.
 """
 
 from __future__ import annotations
