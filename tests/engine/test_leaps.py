@@ -66,8 +66,8 @@ def lives(draw) -> Plan:
     drain = {"drain": 40.0} if draw(maybe) else {}
     two = draw(maybe)
     sizes = ((60, 20), (50, 20), (40, 0)) if two else ((60,), (50,), (40,))
-    rungs = [rung(*nodes, interval=100.0, save=5.0, load=draw(st.sampled_from([0.0, 20.0])), mtti=3000.0, **tier, **drain)
-             for nodes in sizes]  # fmt: skip
+    load = draw(st.sampled_from([0.0, 20.0]))
+    rungs = [rung(*nodes, interval=100.0, save=5.0, load=load, mtti=3000.0, **tier, **drain) for nodes in sizes]
     causes = [
         Cause("gpu", 3e-6, 0.8, 7.0, evicted=draw(st.sampled_from([1, 3])), repeats=draw(st.sampled_from([0.0, 0.3]))),
         Cause("software", 2e-6, 0.0, 30.0),
