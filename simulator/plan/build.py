@@ -70,7 +70,7 @@ def plan(
             wanted: Sequence[Nodes] = sizes(pools, steps, scenario.horizon, job.accelerators, taken=taken)
         else:
             wanted = sizes_of[index]
-        rungs = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
+        rungs, without = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
         jobs.append(
             JobPlan(
                 name=job.name,
@@ -80,6 +80,7 @@ def plan(
                 parameters=float(model.parameters),
                 rungs=rungs,
                 elastic=None if job.elastic is None else Elastic(job.elastic),
+                left_out=without,
             )
         )
         taken = tuple(a + b for a, b in zip(taken, rungs[0].nodes, strict=True))

@@ -44,6 +44,8 @@ def _explained(known: Parts, plan: Plan, index: int) -> Explained:
     recipe, request = job.recipe(model.context), request_of(job)
     accelerators = min(held, job.accelerators or held)
     chosen = Answer(rung.layout, rung.step, rung.memory)
+    if rung.shares:  # neighbours are compared on equal ground: with equal shares, at the slower pool's pace
+        chosen = Answer.of(evaluate(machine, model, recipe, Layouts.of([rung.layout])), 0)
     fitting = those_that_fit(machine, model, recipe, candidates(machine, model, recipe, accelerators, request))
     if fitting is None:
         raise PlanError(f"job {job.name}: nothing fits on {accelerators} accelerators")

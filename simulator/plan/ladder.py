@@ -9,13 +9,14 @@ from functools import lru_cache
 from itertools import combinations
 
 from simulator.errors import PlanError
-from simulator.plan.model import Delivery, PoolPlan, PowerStep, Rung
+from simulator.plan.mixed import left_out, nodes_of, shared
+from simulator.plan.model import Delivery, LeftOut, PoolPlan, PowerStep, Rung
 from simulator.plan.parts import Parts
 from simulator.plan.power import cap_at, power_steps
 from simulator.plan.weather import Risk, Saving, Weather, weather
 from simulator.reliability import Checkpoint
 from simulator.reliability.checkpoint import interval_for
-from simulator.step import Answer, Machine, fastest, fastest_of, slowest
+from simulator.step import Answer, Machine, Share, fastest, fastest_of, slowest
 from simulator.step.streaming import hiding_batch
 from simulator.units import DAY, show
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
@@ -102,8 +103,10 @@ def _smaller(nodes: Nodes) -> list[Nodes]:
 def ladder(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
     wanted: Sequence[Nodes], *, degraded: bool,
-) -> tuple[Rung, ...]:  # fmt: skip
+) -> tuple[tuple[Rung, ...], tuple[LeftOut, ...]]:  # fmt: skip
     """Rungs for the ``wanted`` sizes and, with ``degraded``, for those below them; best first, no useless ones.
+
+    Beside them the pools that the best of them does without.
 
     Raises
     ------
@@ -113,23 +116,23 @@ def ladder(
     rungs: dict[Nodes, Rung] = {}
     refusal: PlanError | None = None
 
-    def add(nodes: Nodes, answer: Answer) -> Nodes:
-        used = _used(nodes, pools, answer)
-        rung = _rung(parts, job, model, pools, risks, used, answer)
+    def add(nodes: Nodes, equal: Answer, like: Sequence[Share] = ()) -> tuple[Share, ...]:
+        answer, shares = shared(parts, job, model, nodes, equal, like)
+        used = nodes_of(shares, nodes, pools) if shares else _used(nodes, pools, answer)
+        rung = _rung(parts, job, model, pools, risks, used, answer, shares)
         if used not in rungs or rungs[used].tokens_per_second < rung.tokens_per_second:
             rungs[used] = rung
-        return used
+        return shares
 
-    def attempt(nodes: Nodes) -> Answer | None:
+    def attempt(nodes: Nodes) -> tuple[Answer, tuple[Share, ...]] | None:
         """Search a size; remember why the largest that is impossible is."""
         nonlocal refusal
         try:
             answer = _answer(parts, job, model, nodes)
-            add(nodes, answer)
+            return answer, add(nodes, answer)
         except PlanError as reason:
             refusal = refusal or reason
             return None
-        return answer
 
     def size(nodes: Nodes) -> int:
         return sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
@@ -141,12 +144,15 @@ def ladder(
         most = max(size(nodes) for nodes in wanted)
         raise PlanError(f"job {job.name}: expected at least {least} accelerators; at most {most} are there with power")
     for nodes in enough:
-        answer = attempt(nodes)
-        for fewer in _smaller(_used(nodes, pools, answer)) if answer and degraded and flexible else ():
-            like = _like(parts, job, model, fewer, answer) if answer and size(fewer) >= least else None
+        found = attempt(nodes)
+        if found is None or not degraded or not flexible:
+            continue
+        answer, shares = found
+        for fewer in _smaller(nodes_of(shares, nodes, pools) if shares else _used(nodes, pools, answer)):
+            like = _like(parts, job, model, fewer, answer) if size(fewer) >= least else None
             if like is not None:
                 with suppress(PlanError):  # a size that would never get anywhere is no rung
-                    add(fewer, like)
+                    add(fewer, like, shares)
     if degraded and flexible and rungs:
         # where a smaller size trains more because it is interrupted less, its neighbourhood is worth a search
         best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second).nodes
@@ -162,7 +168,7 @@ def ladder(
     for rung in ordered:
         if not any(_dispensable(rung, better) for better in kept):
             kept.append(rung)
-    return tuple(kept)
+    return tuple(kept), left_out(ordered, ordered[0], pools)
 
 
 def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
@@ -216,7 +222,7 @@ def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answ
 
 def _rung(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
-    nodes: Nodes, answer: Answer,
+    nodes: Nodes, answer: Answer, shares: tuple[Share, ...] = (),
 ) -> Rung:  # fmt: skip
     """One size with everything that follows from it.
 
@@ -271,6 +277,7 @@ def _rung(
         quick=saving.quick,
         quick_load=memory.load if memory else 0.0,
         replicas=answer.layout.data,
+        shares=shares,
     )
 
 

@@ -12,10 +12,10 @@ from simulator.reliability.checkpoint import optimal_interval
 if TYPE_CHECKING:
     from simulator.economics import Tariff
     from simulator.plan.replay import RecordedFaults
-    from simulator.step import Layout, Memory, StepTime
+    from simulator.step import Layout, Memory, Share, StepTime
 
 __all__ = [
-    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "JobPlan", "Maintenance", "Plan", "PoolPlan",
+    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "JobPlan", "LeftOut", "Maintenance", "Plan", "PoolPlan",
     "PowerStep", "Removal", "Repair", "Rung",
 ]  # fmt: skip
 
@@ -194,12 +194,21 @@ class Rung:
     quick: float = 0.0  # blocking time of one that stays in memory
     quick_load: float = 0.0  # reading one of those back
     replicas: int = 1  # of the model, that train side by side
+    shares: tuple[Share, ...] = field(default=(), compare=False)  # of each pool, where they are balanced by speed
 
     def followed(self, between: float) -> float:
         """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""
         if math.isinf(between):
             return self.interval
         return max(optimal_interval(self.save, between), self.drain, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A pool that does not pay: the best that a size with it makes, over what the job makes without it. [1]"""
+
+    pool: str
+    useful: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +222,7 @@ class JobPlan:
     parameters: float
     rungs: tuple[Rung, ...]
     elastic: Elastic | None = None  # None: every failure restarts the whole job
+    left_out: tuple[LeftOut, ...] = ()  # pools that would be there for it and that it does without
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
 from simulator.report.drawing import drawing, plain
 from simulator.report.explained import explained, why_dict
+from simulator.report.pools import dealt, shares_dict, without
 from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
@@ -95,6 +96,7 @@ def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]
         ("failures", _reliability(rung)),
         ("power", f"{amount(rung.power, 'W')} of facility power in training"),
     )
+    rows += tuple((label, said) for label, said in (("shares", dealt(rung)), ("left out", without(job))) if said)
     if rung.hiding_batch is not None:
         hidden = f"hidden behind arithmetic from {rung.hiding_batch:.1f} sequences in a microbatch on"
         rows += (("weights", f"stream in from outside, {hidden}"),)
@@ -190,6 +192,7 @@ def _job_dict(job: JobPlan) -> dict[str, Any]:
         "parameters": job.parameters,
         "flops_per_token": job.flops_per_token,
         "sizes": [_rung_dict(rung) for rung in job.rungs],
+        "left_out": {one.pool: one.useful for one in job.left_out},
     }
 
 
@@ -199,6 +202,7 @@ def _rung_dict(rung: Rung) -> dict[str, Any]:
         "nodes": list(rung.nodes),
         "accelerators": rung.accelerators,
         "layout": {name: getattr(layout, name) for name in layout.__dataclass_fields__},
+        "shares": shares_dict(rung),
         "tokens_per_second": rung.tokens_per_second,
         "mfu": rung.step.mfu,
         "step_s": rung.step.total,

@@ -137,8 +137,8 @@ def _power_per_peak(accelerator: Accelerator) -> float:
 def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
     """The machine a synchronous job meets on pools of ``counts`` accelerators: each step waits for the slowest part.
 
-    Assumes equal shares of the batch; a balanced split by speed would be faster.  MFU is still measured by what all
-    the accelerators together could do.
+    Assumes equal shares of the batch (:mod:`simulator.step.shares` balances them by speed).  MFU is still measured by
+    what all the accelerators together could do.
     """
     if len({m.execution for m in machines}) > 1:
         names = ", ".join(m.name for m in machines)
