@@ -18,7 +18,10 @@ class Site(CatalogueEntry):
     """Where the cluster stands."""
 
     location: str = ""
-    pue: Ratio = Field(ge=1, description="facility power over IT power")
+    pue: Ratio = Field(ge=1, description="facility power over IT power, all nodes training")
+    pue_fixed: Fraction | None = Field(
+        default=None, le=1, description="share of the overhead that is there at any load; default: the catalogue's"
+    )
     power: dict[dt.date, Watts] = Field(default={}, description="facility power available from each date; none: no cap")
     energy_price: EnergyPrice
     carbon: CarbonIntensity
@@ -41,7 +44,10 @@ class SiteRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="entry of the sites shelf")
-    pue: Ratio | None = Field(default=None, ge=1, description="facility power over IT power")
+    pue: Ratio | None = Field(default=None, ge=1, description="facility power over IT power, all nodes training")
+    pue_fixed: Fraction | None = Field(
+        default=None, le=1, description="share of the overhead that is there at any load; default: the catalogue's"
+    )
     power: dict[dt.date, Watts] | None = Field(default=None, description="facility power available from each date")
     energy_price: EnergyPrice | None = Field(default=None, description="price of electricity, e.g. 0.06 USD/kWh")
     carbon: CarbonIntensity | None = Field(default=None, description="of electricity, e.g. 369 gCO2e/kWh")

@@ -112,7 +112,7 @@ class Record:
             self._due, installed = time, list(cluster.installed)  # a mark at each delivery
         self._state = (installed, sum(cluster.broken), sum(cluster.working))
         self._watts = cluster.draw()
-        self.peak = max(self.peak, self._watts)
+        self.peak = max(self.peak, self._watts + cluster.swing())
         if time >= self._due:
             self._due = time + self._every
             self.mark(time, cluster)

@@ -110,7 +110,7 @@ def plan(
 
 def _pool(known: Parts, index: int) -> PoolPlan:
     pool, node = known.scenario.cluster.pools[index], known.nodes[index]
-    training, idle = node_power(node, known)
+    power = node_power(node, known)
     execution = known.accelerators[index].execution
     return PoolPlan(
         name=pool.name,
@@ -119,10 +119,12 @@ def _pool(known: Parts, index: int) -> PoolPlan:
         accelerators=node.accelerators,
         deliveries=_deliveries(known, index),
         spare_share=known.scenario.cluster.spares,
-        training_power=training,
-        idle_power=idle,
+        training_power=power.training,
+        idle_power=power.idle,
         # a wafer or a tile fails as a node does, not as one accelerator of eight: host, supplies and links are the same
         failure_weight=node.accelerators / known.fleet.accelerators if execution == "gpu" else 1.0,
+        holding_power=power.holding,
+        standing_power=power.standing,
     )
 
 

@@ -45,10 +45,16 @@ def offered(pool: PoolPlan, time: float) -> int:
     return there - math.floor(there * pool.spare_share)
 
 
+def standing(pools: Sequence[PoolPlan], time: float) -> float:
+    """What the building draws for the nodes installed by ``time``, whatever they do. [W]"""
+    return sum(installed(pool.deliveries, time) * pool.standing_power for pool in pools)
+
+
 def _within(nodes: Nodes, pools: Sequence[PoolPlan], *, watts: float, wanted: int | None) -> Nodes:
     """As many of ``nodes`` as the power and the job's wish allow, all pools shrunk alike."""
     power = sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True))
     accelerators = sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
+    watts = max(watts, 0.0)
     share = min(1.0, watts / power if power > 0 else 1.0)
     if wanted is not None and accelerators:
         share = min(share, wanted / accelerators)
@@ -73,7 +79,7 @@ def sizes(
         everything = tuple(offered(pool, time) for pool in pools)
         left = tuple(max(n - t, 0) for n, t in zip(everything, taken, strict=True))
         used = sum(min(n, t) * p.training_power for n, t, p in zip(everything, taken, pools, strict=True))
-        watts = cap_at(steps, time)
+        watts = cap_at(steps, time) - standing(pools, time)
         for available, power in ((everything, watts), (left, watts - used)):
             present = [i for i, n in enumerate(available) if n]
             for count in range(1, len(present) + 1):
@@ -180,7 +186,7 @@ def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
             f"expected nodes within the horizon of {horizon / DAY:,.4g} d; the first arrive "
             f"{min(arrivals) / DAY:,.0f} d after the start; a longer horizon or earlier arrivals would help"
         )
-    node = min(pool.training_power for pool in pools)
+    node = min(pool.training_power + pool.standing_power for pool in pools)
     most = max(step.watts for step in power_steps(parts) if step.time <= horizon)
     return f"expected power for one node, {show(node, 'W')} at the facility's meter; at most {show(most, 'W')} is there"
 
@@ -256,12 +262,14 @@ def _rung(
             "detection, restart, load): it never gets anywhere; fewer failures, shorter checkpoint intervals or faster "
             "restarts would help"
         )
+    power = sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True))
+    holding = sum(n * pool.holding_power for n, pool in zip(nodes, pools, strict=True))
     return Rung(
         nodes=nodes,
         accelerators=accelerators,
         tokens_per_second=answer.step.tokens_per_second,
         useful_tokens_per_second=answer.step.tokens_per_second * goodput,
-        power=sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True)),
+        power=power,
         interval=saving.interval,
         save=saving.save,
         restart=restart,
@@ -278,6 +286,7 @@ def _rung(
         quick_load=memory.load if memory else 0.0,
         replicas=answer.layout.data,
         shares=shares,
+        running_power=power - saving.share * (power - holding),
     )
 
 

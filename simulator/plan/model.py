@@ -30,7 +30,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """One kind of node, as the engine needs it.  Power is facility power: network share and PUE included. [W]"""
+    """One kind of node, as the engine needs it.  Power is facility power: network and its share of PUE included. [W]"""
 
     name: str
     node: str
@@ -41,6 +41,12 @@ class PoolPlan:
     training_power: float
     idle_power: float
     failure_weight: float  # a node's failure rate over that of the fleet's node
+    holding_power: float = math.nan  # while its job saves, restarts or loads; default: idle
+    standing_power: float = 0.0  # of the building for it, whatever it does
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.holding_power):
+            object.__setattr__(self, "holding_power", self.idle_power)
 
     @property
     def nodes(self) -> int:
@@ -195,6 +201,11 @@ class Rung:
     quick_load: float = 0.0  # reading one of those back
     replicas: int = 1  # of the model, that train side by side
     shares: tuple[Share, ...] = field(default=(), compare=False)  # of each pool, where they are balanced by speed
+    running_power: float = math.nan  # mean over steps and saves; default: ``power`` [W]
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.running_power):
+            object.__setattr__(self, "running_power", self.power)
 
     def followed(self, between: float) -> float:
         """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""

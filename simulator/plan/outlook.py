@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.economics import Bill, bill
-from simulator.plan.ladder import Nodes, installed, offered, phases
+from simulator.plan.ladder import Nodes, installed, offered, phases, standing
 from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.power import cap_at
 from simulator.reliability.checkpoint import expected_goodput
@@ -45,7 +45,7 @@ def rung_at(
     """
     room = [offered(pool, time) for pool in plan.pools]
     left = [there - held for there, held in zip(room, taken or [0] * len(room), strict=True)]
-    watts = (cap_at(plan.power, time) - drawn) * _SLACK
+    watts = (cap_at(plan.power, time) - standing(plan.pools, time) - drawn) * _SLACK
     best = job.rungs if failures else sorted(job.rungs, key=lambda rung: -rung.tokens_per_second)
     for rung in best:
         if rung.power <= watts and all(n <= m for n, m in zip(rung.nodes, left, strict=True)):
@@ -114,16 +114,16 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
 
 
 def _power(plan: Plan, rungs: Sequence[Rung | None], time: float, *, failures: bool) -> float:
-    """Mean facility power: training power while jobs run, idle power while they recover and for all other nodes. [W]
+    """Mean facility power: of jobs that run and of those that recover, of idle nodes, and of the building. [W]
 
     What the cap leaves no power for is switched off.
     """
-    idle = [pool.idle_power for pool in plan.pools]
-    standing = sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
+    idle = sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
     working = 0.0
     for rung in rungs:
         if rung is not None:
-            resting = sum(n * watts for n, watts in zip(rung.nodes, idle, strict=True))
+            resting = sum(n * pool.idle_power for n, pool in zip(rung.nodes, plan.pools, strict=True))
+            holding = sum(n * pool.holding_power for n, pool in zip(rung.nodes, plan.pools, strict=True))
             running = rung.running if failures else 1.0
-            working += running * (rung.power - resting)
-    return min(standing + working, cap_at(plan.power, time))
+            working += running * rung.running_power + (1 - running) * holding - resting
+    return min(idle + working + standing(plan.pools, time), cap_at(plan.power, time))

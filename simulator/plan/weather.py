@@ -24,6 +24,12 @@ class Saving:
     every: int = 1
     quick: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """Of the running time, that saves block."""
+        saves = self.save + (self.every - 1) * self.quick
+        return saves / (self.every * self.interval + saves) if saves else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:

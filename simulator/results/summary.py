@@ -192,7 +192,7 @@ def summarise(plan: Plan, log: Log | Tally, state: Series | None = None) -> Summ
         purchase_usd=math.fsum(n * price for n, price in zip(state.installed[-1], plan.tariff.price, strict=True)),
         cost_usd_per_million_tokens=spend.total / (tokens / MEGA) if tokens else None,
         energy_MWh=energy / (MEGA * HOUR),
-        peak_power_MW=(log.peak_power if isinstance(log, Tally) else float(state.power.max())) / MEGA,
+        peak_power_MW=(books.peak_power if books is not None else float(state.power.max())) / MEGA,
         carbon_tCO2e=energy * plan.carbon / TONNE,
         installed_accelerator_hours=_accelerator_hours(plan, state),
         projected_time_to_train_s=None if extra is None else end - requested + extra,

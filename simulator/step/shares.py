@@ -179,9 +179,7 @@ def _replicas(
     return replace(like, data=sum(rooms)), rooms
 
 
-def _settled(
-    pools: list[_Pool], recipe: Recipe, near: Sequence[float] = ()
-) -> tuple[Answer, tuple[Share, ...]] | None:
+def _settled(pools: list[_Pool], recipe: Recipe, near: Sequence[float] = ()) -> tuple[Answer, tuple[Share, ...]] | None:
     """The balance in whole microbatches, from ``near`` on; ``None`` if it does not fit."""
     turns = [_turn(pool, recipe.batch) for pool in pools]
     level = near or _level(pools, turns, recipe.batch)

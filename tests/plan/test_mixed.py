@@ -59,7 +59,10 @@ def test_sizes_below_are_balanced_too_and_a_run_lives_on_them(two):
     assert len(mixed) > 3
     assert all(rung.shares for rung in mixed[:3])
     for rung in mixed:
-        for share, nodes, in zip(rung.shares, rung.nodes, strict=False):
+        for (
+            share,
+            nodes,
+        ) in zip(rung.shares, rung.nodes, strict=False):
             assert share.replicas * share.layout.model_parallel <= 8 * nodes
 
 
