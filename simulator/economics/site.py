@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -11,6 +11,8 @@ from simulator.catalogue import CatalogueEntry
 from simulator.units import CarbonIntensity, EnergyPrice, Fraction, Ratio, Watts
 
 __all__ = ["Site", "SiteRequest"]
+
+Curtailment = Literal["best", "nodes", "clocks"]
 
 
 class Site(CatalogueEntry):
@@ -24,6 +26,9 @@ class Site(CatalogueEntry):
         default=None, le=1, description="share of the overhead that is there at any load; default: the catalogue's"
     )
     power: dict[dt.date, Watts] = Field(default={}, description="facility power available from each date; none: no cap")
+    curtailment: Curtailment = Field(
+        default="best", description="what gives way to the cap: fewer nodes, lower clocks, or whichever trains more"
+    )
     energy_price: EnergyPrice
     carbon: CarbonIntensity
     network_power: Fraction = Field(description="power of network and storage over power of the nodes")
@@ -45,6 +50,9 @@ class SiteRequest(BaseModel):
         default=None, le=1, description="share of the overhead that is there at any load; default: the catalogue's"
     )
     power: dict[dt.date, Watts] | None = Field(default=None, description="facility power available from each date")
+    curtailment: Curtailment | None = Field(
+        default=None, description="what gives way to the cap: fewer nodes, lower clocks, or whichever trains more"
+    )
     energy_price: EnergyPrice | None = Field(default=None, description="price of electricity, e.g. 0.06 USD/kWh")
     carbon: CarbonIntensity | None = Field(default=None, description="of electricity, e.g. 369 gCO2e/kWh")
 

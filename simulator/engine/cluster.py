@@ -249,7 +249,7 @@ class Cluster:
 
     def draw(self) -> float:
         """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
-        watts, idling = self._building, self.idle_on()
+        watts, idling = min(self._building, self.cap), self.idle_on()
         for job, rung in enumerate(self.rungs):
             if rung is not None and self.computing[job]:
                 watts += rung.running_power

@@ -22,6 +22,7 @@ from simulator.plan.model import (
     PoolPlan,
     Removal,
     Repair,
+    Size,
 )
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
@@ -38,7 +39,7 @@ def plan(
     *,
     degraded: bool = True,
     change: Change = as_it_is,
-    sizes_of: Sequence[Sequence[Nodes]] | None = None,
+    sizes_of: Sequence[Sequence[Size]] | None = None,
 ) -> Plan:
     """Everything that is known before the clock starts.
 
@@ -63,11 +64,15 @@ def plan(
     causes, domains = _causes(known), _domains(known)
     if recorded is not None:  # a server of the record is a node, whatever it has on board
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
+    tunable = all(accelerator.execution == "gpu" for accelerator in known.accelerators)
+    curtailment = known.site.curtailment if tunable else "nodes"
     jobs: list[JobPlan] = []
     taken: Nodes = (0,) * len(pools)
     for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
         if sizes_of is None:
-            wanted: Sequence[Nodes] = sizes(pools, steps, scenario.horizon, job.accelerators, taken=taken)
+            wanted: Sequence[Size] = sizes(
+                pools, steps, scenario.horizon, job.accelerators, taken=taken, curtailment=curtailment
+            )
         else:
             wanted = sizes_of[index]
         rungs, without = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)

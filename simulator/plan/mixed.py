@@ -8,7 +8,7 @@ from math import ceil
 
 from simulator.plan.model import LeftOut, PoolPlan, Rung
 from simulator.plan.parts import Parts
-from simulator.step import Answer, Machine, Share, balanced, rebalanced
+from simulator.step import Answer, Machine, Share, balanced, rebalanced, slowed
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
 
 __all__ = ["left_out", "nodes_of", "shared"]
@@ -17,19 +17,22 @@ Nodes = tuple[int, ...]
 
 
 def shared(
-    parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, equal: Answer, like: Sequence[Share] = ()
-) -> tuple[Answer, tuple[Share, ...]]:
+    parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, clock: float, equal: Answer,
+    like: Sequence[Share] = (),
+) -> tuple[Answer, tuple[Share, ...]]:  # fmt: skip
     """The step with shares balanced by speed, where that beats ``equal`` shares; one pool has nothing to balance.
 
     Parameters
     ----------
+    clock
+        Over the highest, in all pools.
     like
         The shares of a larger size that this one is what failures left of.
     """
     used = [pool for pool, count in enumerate(nodes) if count]
     if len(used) < 2:
         return equal, ()
-    machines = tuple(parts.machine(pool, job) for pool in used)
+    machines = tuple(slowed(parts.machine(pool, job), clock) for pool in used)
     counts = tuple(nodes[pool] * parts.nodes[pool].accelerators for pool in used)
     recipe, request = job.recipe(model.context), LayoutRequest() if job.layout == "fastest" else job.layout
     if len(like) == len(used):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.reliability.checkpoint import optimal_interval
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from simulator.step import Layout, Memory, Share, StepTime
 
 __all__ = [
-    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "JobPlan", "LeftOut", "Maintenance", "Plan", "PoolPlan",
-    "PowerStep", "Removal", "Repair", "Rung",
+    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "Instead", "JobPlan", "LeftOut", "Maintenance",
+    "Plan", "PoolPlan", "PowerStep", "Removal", "Repair", "Rung", "Size",
 ]  # fmt: skip
 
 
@@ -202,16 +202,39 @@ class Rung:
     replicas: int = 1  # of the model, that train side by side
     shares: tuple[Share, ...] = field(default=(), compare=False)  # of each pool, where they are balanced by speed
     running_power: float = math.nan  # mean over steps and saves; default: ``power`` [W]
+    clock: float = 1.0  # over that of unlimited power
+    instead: Instead | None = None  # of a size that a cap made what it is
 
     def __post_init__(self) -> None:
         if math.isnan(self.running_power):
             object.__setattr__(self, "running_power", self.power)
+
+    @property
+    def size(self) -> Size:
+        """What it would have to be given to come out as it is."""
+        return Size(self.nodes, math.inf if self.clock == 1 else self.power)
 
     def followed(self, between: float) -> float:
         """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""
         if math.isinf(between):
             return self.interval
         return max(optimal_interval(self.save, between), self.drain, 1.0)
+
+
+class Size(NamedTuple):
+    """Nodes by pool that a job may have, and the power it may draw on them; too little of it lowers their clock."""
+
+    nodes: tuple[int, ...]
+    watts: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """The other way to stay under the same power: its size, and what it would train over what this one does. [1]"""
+
+    accelerators: int
+    clock: float
+    useful: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
 from simulator.report.drawing import drawing, plain
 from simulator.report.explained import explained, why_dict
-from simulator.report.pools import dealt, shares_dict, without
+from simulator.report.pools import curtailed, dealt, shares_dict, without
 from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
@@ -96,7 +96,11 @@ def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]
         ("failures", _reliability(rung)),
         ("power", f"{amount(rung.power, 'W')} of facility power in training"),
     )
-    rows += tuple((label, said) for label, said in (("shares", dealt(rung)), ("left out", without(job))) if said)
+    rows += tuple(
+        (label, said)
+        for label, said in (("shares", dealt(rung)), ("left out", without(job)), ("capped", curtailed(rung)))
+        if said
+    )
     if rung.hiding_batch is not None:
         hidden = f"hidden behind arithmetic from {rung.hiding_batch:.1f} sequences in a microbatch on"
         rows += (("weights", f"stream in from outside, {hidden}"),)
@@ -209,6 +213,7 @@ def _rung_dict(rung: Rung) -> dict[str, Any]:
         "step_parts_s": dict(rung.step.parts),
         "memory_bytes": {name: getattr(memory, name) for name in memory.__dataclass_fields__} | {"total": memory.total},
         "power_MW": rung.power / MEGA,
+        "clock": rung.clock,
         "checkpoint_interval_s": rung.interval,
         "checkpoint_save_s": rung.save,
         "restart_s": rung.restart + rung.load,

@@ -1,4 +1,4 @@
-"""Which pools a job runs on, what each of them does of a step, and which it does without."""
+"""Which pools a job runs on, what each of them does of a step, which it does without, and what a cap on power does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from simulator.plan.model import JobPlan, Rung
 from simulator.report.words import count, percent
 
-__all__ = ["dealt", "shares_dict", "without"]
+__all__ = ["curtailed", "dealt", "shares_dict", "without"]
 
 
 def dealt(rung: Rung) -> str:
@@ -25,6 +25,21 @@ def dealt(rung: Rung) -> str:
             f"{share.microbatches} microbatch{'es' if share.microbatches > 1 else ''}{size}{again})"
         )
     return "shares of the batch by speed: " + " · ".join(told)
+
+
+def curtailed(rung: Rung) -> str:
+    """What the cap made of the size, and what the other way to stay under it would train; empty without a choice."""
+    if rung.instead is None:
+        return ""
+    other = rung.instead
+    mine, theirs = (_clocked(*one) for one in ((rung.accelerators, rung.clock), (other.accelerators, other.clock)))
+    more, fewer = other.useful - 1, 1 - other.useful
+    change = f"{percent(more)} more" if more > 0 else f"{percent(fewer)} fewer"
+    return f"the cap leaves {mine}; {theirs} would train {change} tokens a day"
+
+
+def _clocked(accelerators: int, clock: float) -> str:
+    return f"{count(accelerators)} accelerators at {'full clock' if clock == 1 else f'{percent(clock)} of their clock'}"
 
 
 def without(job: JobPlan) -> str:

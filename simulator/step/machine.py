@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Machine", "clock", "machine", "slowest"]
+__all__ = ["Machine", "clock", "machine", "slowed", "slowest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,11 @@ def clock(accelerator: Accelerator, family: Efficiency) -> float:
         return 1.0
     mine, reference = (_power_per_peak(one) for one in (accelerator, Accelerator.load(family.reference)))
     return float((mine / reference) ** (1 / 3))
+
+
+def slowed(machine: Machine, clock: float) -> Machine:
+    """The machine at a share of its clock: arithmetic goes with it, memory and links have clocks of their own."""
+    return machine if clock == 1 else replace(machine, gemm=machine.gemm * clock, attention=machine.attention * clock)
 
 
 def _power_per_peak(accelerator: Accelerator) -> float:

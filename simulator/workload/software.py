@@ -28,5 +28,3 @@ class Software(CatalogueEntry):
     contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")
     host: Seconds = Field(description="time the host takes to launch one kernel")
     kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
-
-
