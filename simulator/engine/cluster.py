@@ -260,6 +260,10 @@ class Cluster:
             watts += nodes * self._idle_power[pool]
         return watts
 
+    def spare_power(self) -> float:
+        """What the cap leaves for nodes that no training job has set aside. [W]"""
+        return max(0.0, self.cap - self._building - self._committed())
+
     def swing(self) -> float:
         """What the jobs that compute draw between their saves beyond that mean. [W]"""
         return sum([rung.power - rung.running_power for rung, on in zip(self.rungs, self.computing, strict=True)

@@ -61,6 +61,7 @@ class Sample:
     working: tuple[int, ...]
     power: float  # facility power [W]
     tokens: tuple[float, ...]  # safely trained so far, by job
+    spare_power: float = float("inf")  # what the cap leaves beside the building and the nodes of training jobs [W]
 
 
 @dataclass(frozen=True, slots=True)

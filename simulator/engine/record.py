@@ -137,5 +137,6 @@ class Record:
                 tuple(cluster.working),
                 self._watts,
                 tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]),
+                cluster.spare_power(),
             )
         )
