@@ -258,7 +258,8 @@ def _rung(
     weighted = sum(n * pool.failure_weight for n, pool in zip(nodes, pools, strict=True))
     accelerators = answer.layout.accelerators
     fixed = scenario.failures.restart
-    restart = fixed if fixed is not None else parts.fleet.restart_time(accelerators)
+    stages = {"restart": fixed} if fixed is not None else parts.fleet.restart_stages(accelerators)
+    restart = sum(stages.values())
     write, load = _checkpoint_times(parts, job, model, sum(nodes))
     memory = scenario.checkpoint.memory
     met = weather(
@@ -307,6 +308,7 @@ def _rung(
         shares=shares,
         running_power=power - saving.share * max(power - holding, 0.0),
         clock=clock,
+        stages=tuple(stages.items()),
     )
 
 

@@ -204,6 +204,7 @@ class Rung:
     running_power: float = math.nan  # mean over steps and saves; default: ``power`` [W]
     clock: float = 1.0  # over that of unlimited power
     instead: Instead | None = None  # of a size that a cap made what it is
+    stages: tuple[tuple[str, float], ...] = ()  # of the restart, in their order [s]
 
     def __post_init__(self) -> None:
         if math.isnan(self.running_power):

@@ -80,9 +80,11 @@ def _gigabytes(size: float) -> str:
 def _reliability(rung: Rung) -> str:
     if isinf(rung.mtti):
         return "nothing breaks"
+    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in rung.stages)
+    restart = f"{duration(rung.restart)} ({stages})" if len(rung.stages) > 1 else duration(rung.restart)
     return (
         f"an interruption every {duration(rung.mtti)}; checkpoint every {duration(rung.interval)}, taking "
-        f"{duration(rung.save)}; restart {duration(rung.restart)}, loading {duration(rung.load)}"
+        f"{duration(rung.save)}; restart {restart}, loading {duration(rung.load)}"
     )
 
 
@@ -217,5 +219,6 @@ def _rung_dict(rung: Rung) -> dict[str, Any]:
         "checkpoint_interval_s": rung.interval,
         "checkpoint_save_s": rung.save,
         "restart_s": rung.restart + rung.load,
+        "restart_stages_s": dict(rung.stages) | {"load": rung.load},
         "mtti_s": None if rung.mtti == inf else rung.mtti,
     }

@@ -15,7 +15,12 @@ __all__ = ["upkeep"]
 
 def upkeep(shown: Answer) -> list[tuple[str, str]]:
     """Label and sentence of each line; over replicas the numbers are means."""
-    told = [("lost to", _losses(shown)), ("checkpoints", _checkpoints(shown)), ("spares", _spares(shown))]
+    told = [
+        ("lost to", _losses(shown)),
+        ("checkpoints", _checkpoints(shown)),
+        ("restarts", _restarts(shown)),
+        ("spares", _spares(shown)),
+    ]
     return [(label, said) for label, said in (*told, ("crews", _crews(shown))) if said]
 
 
@@ -56,6 +61,21 @@ def _checkpoints(shown: Answer) -> str:
         best = max(optimal_interval(rung.save, between), rung.drain, 1.0)
         said += f"; best would be {duration(best)}"
     return said
+
+
+def _restarts(shown: Answer) -> str:
+    """What lies between a fault and training again, stage by stage, at the size the first job ran on."""
+    plan = shown.plan
+    rung = plan.jobs[0].rungs[shown.summary.jobs[0].rung]
+    rates = [(cause.rate * (1 if cause.per_job else sum(rung.nodes)), cause) for cause in plan.causes]
+    stops = sum(rate for rate, cause in rates if cause.speed == 1)
+    if not stops:
+        return ""
+    found = sum(rate * cause.detection for rate, cause in rates if cause.speed == 1) / stops
+    before = [("found out", found), ("a spare joins", plan.standby)]
+    stages = [*before, *rung.stages, ("load", rung.load)]
+    told = " · ".join(f"{name} {duration(seconds)}" for name, seconds in stages if seconds > 0)
+    return f"{duration(sum(seconds for _, seconds in stages))}: {told}"
 
 
 def _spares(shown: Answer) -> str:
