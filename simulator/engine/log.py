@@ -97,6 +97,7 @@ class Mark:
     energy: float  # [J]
     node_seconds: tuple[float, ...]  # of installed nodes, by pool
     working: float  # node-seconds
+    supplied: tuple[float, ...] = ()  # of the energy, by source of the plan [J]
 
 
 @dataclass(frozen=True)

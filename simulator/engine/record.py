@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
+from simulator.plan.model import split
 
 if TYPE_CHECKING:
     from simulator.engine.cluster import Cluster
@@ -35,6 +36,7 @@ class Record:
         self.faults = self.replaced = 0
         self.crew_seconds = self.crew_wait = 0.0
         self.energy = self.peak = self.working = 0.0
+        self._sources, self.supplied = plan.sources, [0.0] * len(plan.sources)
         self.node_seconds = [0.0] * pools
         self._watts = 0.0
         self._since = 0.0
@@ -103,6 +105,9 @@ class Record:
         installed, broken, working = self._state
         if passed > 0:
             self.energy += self._watts * passed
+            if self._sources:
+                for source, watts in enumerate(split(self._sources, self._watts, self._since)):
+                    self.supplied[source] += watts * passed
             self.working += working * passed
             self.down[broken] += passed
             for pool, nodes in enumerate(installed):
@@ -123,7 +128,7 @@ class Record:
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
         tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
-        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working))
+        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:
         installed = cluster.installed

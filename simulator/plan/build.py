@@ -27,6 +27,7 @@ from simulator.plan.model import (
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
 from simulator.plan.replay import recorded_faults
+from simulator.plan.supply import blackouts, mean_blackout, sources
 from simulator.plan.tariff import tariff
 from simulator.plan.upkeep import check_upkeep
 from simulator.scenario import Scenario, digest
@@ -61,7 +62,8 @@ def plan(
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
     recorded = recorded_faults(scenario.failures, known.fleet, sum(pool.nodes for pool in pools))
-    causes, domains = _causes(known), _domains(known)
+    causes, trees, outages = _causes(known), _domains(known), blackouts(known, pools)
+    domains = (*trees, *mean_blackout(outages, scenario.horizon))
     if recorded is not None:  # a server of the record is a node, whatever it has on board
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
     tunable = all(accelerator.execution == "gpu" for accelerator in known.accelerators)
@@ -101,12 +103,14 @@ def plan(
         causes=causes,
         repairs=tuple(Repair(band.name, band.share, band.mean, band.hands) for band in known.fleet.repair),
         standby=scenario.failures.standby,
+        domains=(*trees, *outages),
         **_life(known),
         tariff=tariff(known),
         carbon=known.site.carbon,
         references=known.references(),
         scenario=digest(scenario),
         recorded=recorded,
+        sources=sources(known),
     )
     if degraded:  # what-ifs compare rates of a plan that has passed
         check_upkeep(made)
@@ -189,7 +193,6 @@ def _life(known: Parts) -> dict[str, Any]:
     failures, checkpoint = known.scenario.failures, known.scenario.checkpoint
     removal, cold, maintenance = failures.removal, failures.cold, failures.maintenance
     return {
-        "domains": _domains(known),
         "ageing": _ageing(known),
         "crews": failures.crews,
         "removal": None if removal is None else Removal(removal.faults, removal.within, removal.lead),

@@ -131,7 +131,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
     if any(len(pool.deliveries) > 1 or pool.deliveries[0].time > 0 for pool in plan.pools):
         consider("all nodes there on the first day", replanned(_earlier(scenario)))
     if plan.power:
-        site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}})
+        site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}, "supplies": None})
         consider("no limit on power", replanned(scenario.model_copy(update={"site": site})))
     consider("10 % more nodes", replanned(_more_nodes(scenario), sizes_of=grown))
     consider("twice the network bandwidth", replanned(scenario, change=_faster(scaleout=2.0, edge_bandwidth=2.0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "Instead", "JobPlan", "LeftOut", "Maintenance",
-    "Plan", "PoolPlan", "PowerStep", "Removal", "Repair", "Rung", "Size",
+    "Plan", "PoolPlan", "PowerStep", "Removal", "Repair", "Rung", "Size", "Source", "split",
 ]  # fmt: skip
 
 
@@ -63,6 +64,32 @@ class PowerStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A supply that runs: what it can deliver from each moment on, and what its energy costs.  [USD/J, kgCO2e/J]"""
+
+    name: str
+    steps: tuple[PowerStep, ...]
+    price: float
+    carbon: float
+
+    def available(self, time: float) -> float:
+        """What it can deliver at a moment. [W]"""
+        return next((step.watts for step in reversed(self.steps) if step.time <= time), 0.0)
+
+
+def split(sources: Sequence[Source], watts: float, time: float) -> list[float]:
+    """How much of a draw each source carries, in their order; what rounding leaves over is the last one's. [W]"""
+    if not sources:
+        return []
+    carried, left = [], watts
+    for source in sources:
+        carried.append(min(left, source.available(time)))
+        left -= carried[-1]
+    carried[-1] += left
+    return carried
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One class of failure: rate per fleet node and second, chance that the node leaves, time until it is noticed.
 
@@ -86,11 +113,16 @@ class Domain:
     """A vertex of the tree of racks, power domains, rows and halls, or of the fabric: its nodes fail together."""
 
     name: str
-    nodes: int  # below each vertex
+    nodes: float  # below each vertex
     rate: float  # per vertex and second
     share: float  # of its nodes that go dark
     outage: float  # mean time until they are back, all together (exponential)
     detection: float
+    whole: bool = (
+        False  # one vertex above all nodes of all pools, e.g. a supply of power; ``nodes`` only scales the rate
+    )
+    begin: float = 0.0  # it only fails from then on … [s]
+    end: float = math.inf  # … until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +322,4 @@ class Plan:
     maintenance: Maintenance | None = None
     follow: bool = False  # the interval follows the interruptions seen so far
     recorded: RecordedFaults | None = None  # faults to live through instead of drawn ones
+    sources: tuple[Source, ...] = ()  # the cheapest first; empty: one, at the tariff's price

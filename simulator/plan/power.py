@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import NamedTuple
 
-from simulator.economics import Price
+from simulator.economics import Price, Site
 from simulator.hardware import Node
 from simulator.plan.model import PowerStep
 from simulator.plan.parts import Parts, seconds_from
@@ -44,12 +45,26 @@ def node_power(node: Node, parts: Parts) -> NodePower:
 def power_steps(parts: Parts) -> tuple[PowerStep, ...]:
     """The site's cap, from the scenario's start on; before the first date there is no power.  Empty: no cap."""
     start = parts.scenario.start
-    steps = [PowerStep(seconds_from(start, date), watts) for date, watts in sorted(parts.site.power.items())]
+    steps = [PowerStep(seconds_from(start, date), watts) for date, watts in sorted(_available(parts.site).items())]
     if not steps:
         return ()
     merged = {step.time: step for step in steps}  # several dates before the start: the last one holds
     opening = () if 0.0 in merged else (PowerStep(0.0, 0.0),)
     return (*opening, *(merged[time] for time in sorted(merged)))
+
+
+def _available(site: Site) -> dict[dt.date, float]:
+    """The site's power by date; of one with supplies, what those that run add up to."""
+    running = [supply.power for supply in site.supplies.values() if not supply.stands_by]
+    if not running:
+        return site.power
+    dates = sorted({date for power in running for date in power})
+    return {date: sum(_on(power, date) for power in running) for date in dates}
+
+
+def _on(power: dict[dt.date, float], date: dt.date) -> float:
+    earlier = [watts for begins, watts in power.items() if begins <= date]
+    return earlier[-1] if earlier else 0.0
 
 
 def cap_at(steps: tuple[PowerStep, ...], time: float) -> float:

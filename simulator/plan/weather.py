@@ -79,7 +79,7 @@ def weather(
     unremembered = corrupted = slowed = 0.0
     for risk in risks:
         if isinstance(risk, Domain):
-            rate = risk.rate * nodes / risk.nodes if nodes >= risk.nodes else risk.rate
+            rate = risk.rate * nodes / risk.nodes if nodes >= risk.nodes and not risk.whole else risk.rate
             ways.append((rate, risk.detection + standby + after))
             unremembered += rate
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.reliability import optimal_interval
-from simulator.report.words import count, duration, money, percent
+from simulator.report.words import count, duration, energy, money, percent
 
 if TYPE_CHECKING:
     from simulator.report.text import Answer
@@ -20,6 +20,7 @@ def upkeep(shown: Answer) -> list[tuple[str, str]]:
         ("checkpoints", _checkpoints(shown)),
         ("restarts", _restarts(shown)),
         ("spares", _spares(shown)),
+        ("power from", _sources(shown)),
     ]
     return [(label, said) for label, said in (*told, ("crews", _crews(shown))) if said]
 
@@ -91,6 +92,13 @@ def _spares(shown: Answer) -> str:
         f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, "
         f"at most {count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
     )
+
+
+def _sources(shown: Answer) -> str:
+    """What each supply delivered, the cheapest first; nothing of a site that names none."""
+    made = {source.name: _mean(shown, f"energy_MWh_by_source.{source.name}") or 0.0 for source in shown.plan.sources}
+    total = sum(made.values())
+    return " · ".join(f"{name} {energy(one)} ({percent(one / total)})" for name, one in made.items() if one > 0)
 
 
 def _crews(shown: Answer) -> str:
