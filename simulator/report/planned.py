@@ -80,23 +80,22 @@ def _gigabytes(size: float) -> str:
 def _reliability(rung: Rung) -> str:
     if isinf(rung.mtti):
         return "nothing breaks"
-    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in rung.stages)
-    restart = f"{duration(rung.restart)} ({stages})" if len(rung.stages) > 1 else duration(rung.restart)
+    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in (*rung.stages, ("load", rung.load)))
     return (
-        f"an interruption every {duration(rung.mtti)}; checkpoint every {duration(rung.interval)}, taking "
-        f"{duration(rung.save)}; restart {restart}, loading {duration(rung.load)}"
+        f"every {duration(rung.mtti)}; saves of {duration(rung.save)} every {duration(rung.interval)}; restarts of "
+        f"{duration(rung.restart + rung.load)} ({stages})"
     )
 
 
 def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]:
     rung = job.rungs[0]
+    drawn = f"{amount(rung.power, 'W')} at {'full clock' if rung.clock == 1 else percent(rung.clock) + ' of the clock'}"
     facts = table("", "")
     rows: tuple[tuple[str, str], ...] = (
         ("job", f"{job.name}: {job.model}, {amount(job.parameters, 'parameters')}, {tokens(job.tokens)}"),
         ("layout", f"{count(rung.accelerators)} accelerators on {count(sum(rung.nodes))} nodes: {rung.layout}"),
-        ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}"),
+        ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}, drawing {drawn}"),
         ("failures", _reliability(rung)),
-        ("power", f"{amount(rung.power, 'W')} of facility power in training"),
     )
     rows += tuple(
         (label, said)

@@ -45,8 +45,7 @@ def _clocked(accelerators: int, clock: float) -> str:
 def without(job: JobPlan) -> str:
     """Pools that do not pay, and what a size with them would train."""
     return " · ".join(
-        f"{one.pool} does not pay: with it the job would train {percent(1 - one.useful)} fewer tokens a day"
-        for one in job.left_out
+        f"{one.pool}, for with it the job trains {percent(1 - one.useful)} fewer tokens a day" for one in job.left_out
     )
 
 

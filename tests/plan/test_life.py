@@ -72,6 +72,7 @@ def test_what_no_failure_can_be_is_refused_where_it_stands(change, said):
         (["checkpoint.memory.interval=1 s", "checkpoint.memory.save=2 s"], r"memory\.interval: expected at least"),
         (["failures.classes.gpu.latency=1 h", "failures.classes.gpu.speed=0.5"], "not both"),
         (["failures.scale=10000"], "never gets anywhere"),
+        (["failures.maintenance={every: 1 s, lasts: 1 h}"], r"maintenance\.every: expected more than .* never train"),
     ],
 )
 def test_what_cannot_work_says_what_would(changes, said):
