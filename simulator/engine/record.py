@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
+from simulator.plan.model import split
 
 if TYPE_CHECKING:
     from simulator.engine.cluster import Cluster
@@ -41,6 +42,7 @@ class Record:
         self.faults = self.replaced = 0
         self.crew_seconds = self.crew_wait = 0.0
         self.energy = self.peak = self.working = 0.0
+        self._sources, self.supplied = plan.sources, [0.0] * len(plan.sources)
         self.node_seconds = [0.0] * pools
         self._watts = 0.0
         self._since = 0.0
@@ -109,6 +111,9 @@ class Record:
         installed, broken, working = self._state
         if passed > 0:
             self.energy += self._watts * passed
+            if self._sources:
+                for source, watts in enumerate(split(self._sources, self._watts, self._since)):
+                    self.supplied[source] += watts * passed
             self.working += working * passed
             self.down[broken] += passed
             for pool, nodes in enumerate(installed):
@@ -118,7 +123,7 @@ class Record:
             self._due, installed = time, list(cluster.installed)  # a mark at each delivery
         self._state = (installed, sum(cluster.broken), sum(cluster.working))
         self._watts = cluster.draw()
-        self.peak = max(self.peak, self._watts)
+        self.peak = max(self.peak, self._watts + cluster.swing())
         if time >= self._due:
             self._due = time + self._every
             self.mark(time, cluster)
@@ -158,7 +163,7 @@ class Record:
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
         tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
-        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working))
+        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:
         installed = cluster.installed
@@ -172,5 +177,6 @@ class Record:
                 tuple(cluster.working),
                 self._watts,
                 tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]),
+                cluster.spare_power(),
             )
         )
