@@ -70,14 +70,15 @@ def _printed(inputs: Inputs | None, measured: Measured) -> float | None:
 
 
 def _from_rate(measured: Measured, made: Prediction) -> tuple[float | None, str]:
-    """Tokens per second from MFU × peak or FLOP/s, over the model FLOPs of a token by the row's convention.
+    """Tokens per second from FLOP/s, or MFU × peak, over the model FLOPs of a token by the row's convention.
 
-    Attention in full unless the source says it counts the causal half.  HFU is not used: whether and what a source
-    recomputed is mostly not known.
+    Attention in full unless the source says it counts the causal half.  FLOP/s come first: they rest on no peak.  MFU
+    is of the peak the source names, else of the accelerator's in the number format used.  HFU is not used: whether and
+    what a source recomputed is mostly not known.
     """
     flops = made.causal_flops_per_token if measured.causal else made.flops_per_token
-    if measured.mfu_pct is not None:
-        return measured.mfu_pct / 100 * made.peak / flops, "measured from MFU"
     if measured.model_tflops_per_gpu is not None:
         return measured.model_tflops_per_gpu * 1e12 / flops, "measured from model FLOP/s"
+    if measured.mfu_pct is not None:
+        return measured.mfu_pct / 100 * (measured.peak or made.peak) / flops, "measured from MFU"
     return None, ""

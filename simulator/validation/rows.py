@@ -52,6 +52,7 @@ class Inputs:
     zero_stage_or_fsdp: str
     recompute: str
     params_b: float | None
+    active_params_b: float | None
     n_accelerators: int | None
     accelerators_per_node: int | None
     layers: int | None
@@ -84,6 +85,7 @@ class Measured:
     model_tflops_per_gpu: float | None = None
     mfu_pct: float | None = None
     causal: bool = False  # the source counts the masked half of attention as no work
+    peak: float | None = None  # that MFU is a share of, where the source says it [FLOP/s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ _LARGEST = {
     "micro_batch": 1_000_000, "params_b": 1_000_000, "active_params_b": 1_000_000, "tokens_b": 1_000_000_000,
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
+_UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
 
 
@@ -113,10 +117,10 @@ def _shown(written: str) -> str:
 
 
 def _number(column: str, written: str) -> float | None:
-    if not written:
+    if written.casefold() in _UNSAID:
         return None
     try:
-        value = float(written)
+        value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         raise UnreadableError(f"{column}: expected a number; got {_shown(written)}") from None
     if not math.isfinite(value) or value < 0 or (value == 0 and column not in _MAY_BE_ZERO):
@@ -135,10 +139,14 @@ def _whole(column: str, written: str) -> int | None:
 
 
 def _flag(column: str, written: str) -> bool | None:
-    known = {"": None, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if written.casefold() not in known:
-        raise UnreadableError(f"{column}: expected true or false; got {_shown(written)}")
-    return known[written.casefold()]
+    said = written.casefold()
+    if said in _UNSAID:
+        return None
+    if re.fullmatch(r"true|t|yes|y|on|1(?:\.0)?|enabled|megatron.*|ulysses.*|ring.*|[imf]sp", said):
+        return True
+    if re.fullmatch(r"false|f|no|n|off|0(?:\.0)?|disabled|none", said):
+        return False
+    raise UnreadableError(f"{column}: expected true or false; got {_shown(written)}")
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
@@ -175,20 +183,29 @@ def parse(row: Mapping[str, str]) -> Inputs:
 
 def positive(row: Mapping[str, str], column: str) -> float | None:
     """A number a source printed; one that cannot be read counts as not printed."""
+    written = row.get(column, "")
     try:
-        value = float(row.get(column, ""))
+        value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None
 
 
+_CAUSAL = re.compile(r"only causal|(?<!not )(?:causal[ -]\(?half|causal-halved|half-causal)", re.IGNORECASE)
+_FULL = re.compile(r"(?<!for )\bfull\b(?! recompute)|non-causal", re.IGNORECASE)  # a note that says both counts as this
+_PEAK = re.compile(r"\bpeak (?:of )?~?(\d{2,5}(?:\.\d)?)\b(?!\s*%)|(?<![\d.])(\d{2,5}(?:\.\d)?) peak", re.IGNORECASE)
+
+
 def _measured(row: Mapping[str, str]) -> Measured:
+    note = row.get("flop_counting_note", "")
+    peak = _PEAK.search(note)
     return Measured(
         step_time_s=positive(row, "step_time_s"),
         tokens_per_s_per_gpu=positive(row, "tokens_per_s_per_gpu"),
         model_tflops_per_gpu=positive(row, "model_tflops_per_gpu"),
         mfu_pct=positive(row, "mfu_pct"),
-        causal=bool(re.search(r"only causal|causal \(half|causal half", row.get("flop_counting_note", ""))),
+        causal=bool(_CAUSAL.search(note)) and not _FULL.search(note),
+        peak=float(peak[1] or peak[2]) * 1e12 if peak else None,
     )
 
 

@@ -8,15 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulator.validation.filling import MODERN
-from simulator.validation.names import kind, known
+from simulator.validation.names import HYBRID, kind, known
+from simulator.validation.proportions import HEAD, sized, usual
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.workload import Transformer
 
-__all__ = ["HEAD", "shape", "usual"]
+__all__ = ["shape"]
 
-_ASPECT = 128  # hidden over layers of GPT-3 (128), Llama-2 (128) and Llama-3 (102 to 130)
-HEAD = 128
-_ROUND = 8  # deep models have layers in multiples of it, so that pipelines divide them
 _SAME = 0.05  # totals this near are of one model
 
 
@@ -32,12 +30,12 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
         No decoder-only transformer, or a shape that neither the row nor the catalogue gives.
     """
     other = kind(inputs.model)
-    if other:
+    if other not in ("", HYBRID):
         raise UnreadableError(f"model: {other}; only decoder-only transformers are modelled")
     entry = known(inputs.model)
     if entry is not None and inputs.hidden not in (None, entry.hidden):
         entry = None
-    filled: list[str] = []
+    inputs, filled = sized(inputs)
 
     def take(column: str, stated: int | None, of_entry: int | None, rule: int | None) -> int:
         if stated is not None:
@@ -86,13 +84,6 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
                        "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
                        "routing_limit": entry.routing_limit}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
-
-
-def usual(parameters: float) -> tuple[int, int]:
-    """Layers and width of a dense model of the usual aspect ratio, N = 12 l h² with h about 128 l, in round numbers."""
-    layers = max(math.cbrt(parameters / (12 * _ASPECT**2)), 2)
-    layers = round(layers / _ROUND) * _ROUND if layers > _ROUND else round(layers)
-    return layers, max(round(math.sqrt(parameters / 12 / layers) / HEAD), 1) * HEAD
 
 
 def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transformer:

@@ -27,9 +27,8 @@ from dataclasses import dataclass
 from simulator.hardware import Accelerator
 from simulator.units import DAY, HOUR
 from simulator.validation.machines import accelerator
-from simulator.validation.names import known
+from simulator.validation.names import known, sizes
 from simulator.validation.rows import Inputs, UnreadableError, parse
-from simulator.validation.shapes import HEAD, usual
 from simulator.validation.training.rows import RunInputs
 from simulator.workload import Transformer
 
@@ -41,8 +40,6 @@ _USUAL_DAYS = 30
 _FEWEST = 8
 _TUNED = "NeMo"
 _BENCHMARK = 4 * HOUR  # arithmetic at peak that ends within it is a benchmark's
-_PER_TOKEN = 8
-_EXPERT_VOCABULARY = 129280  # DeepSeek-V3's
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def steps(run: RunInputs) -> Steps:
     chip = accelerator(run.accelerator)
     entry = known(run.model)
     filled: list[str] = []
-    total, active, shape = _shape(run, entry, filled)
+    total, active = _sizes(run, entry)
     tokens = run.tokens_b * 1e9
     peak = _peak(chip)
     seconds = 6 * active * tokens / peak  # of one accelerator at peak
@@ -86,8 +83,8 @@ def steps(run: RunInputs) -> Steps:
     benchmark = seconds / count < _BENCHMARK
     row = {
         "model": run.model, "accelerator": run.accelerator, "year": year, "n_accelerators": count,
-        "params_b": run.params_b, "precision": _narrowest(chip) if benchmark else "",
-        "framework": _TUNED if chip.vendor == "NVIDIA" else "", **shape,
+        "params_b": run.params_b, "active_params_b": run.active_params_b,
+        "precision": _narrowest(chip) if benchmark else "", "framework": _TUNED if chip.vendor == "NVIDIA" else "",
     }  # fmt: skip
     inputs = parse({name: "" if value is None else str(value) for name, value in row.items()})
     return Steps(inputs, tokens, total, benchmark, tuple(filled))
@@ -101,27 +98,12 @@ def _narrowest(chip: Accelerator) -> str:
     return next((name for name in ("fp4", "fp8") if name in map(str, chip.peak)), "")
 
 
-def _shape(run: RunInputs, entry: Transformer | None, filled: list[str]) -> tuple[float, float, dict[str, int | bool]]:
-    """All and active parameters, and the columns of a shape unless the catalogue knows the model."""
+def _sizes(run: RunInputs, entry: Transformer | None) -> tuple[float, float]:
+    """All and active parameters: those of the catalogue's model, else of the row or the model's name."""
     if entry is not None:
-        return entry.parameters, entry.active_parameters, {}
-    if run.params_b is None:
+        return entry.parameters, entry.active_parameters
+    named, named_active = sizes(run.model)
+    total = run.params_b * 1e9 if run.params_b is not None else named
+    if total is None:
         raise UnreadableError("params_b: not stated, and the catalogue has no model of that name")
-    total, active = run.params_b * 1e9, (run.active_params_b or run.params_b) * 1e9
-    if active > total:
-        raise UnreadableError(f"active_params_b: expected at most params_b = {run.params_b:g}")
-    sparse = active < total
-    if not sparse and "moe" in run.model.casefold():
-        raise UnreadableError("active_params_b: not stated for a mixture of experts, and the catalogue has no model "
-                              "of that name")  # fmt: skip
-    if not sparse:
-        return total, active, {}
-    filled.append("n_experts")
-    layers, hidden = usual(active)
-    heads = hidden // HEAD
-    each = (total / layers - 4 * hidden**2) / hidden**2  # experts of 3 h · h/3 weights, beside 4 h² of attention
-    return total, active, {
-        "layers": layers, "hidden": hidden, "heads": heads, "kv_heads": heads, "vocab": _EXPERT_VOCABULARY,
-        "n_experts": 2 ** round(math.log2(max(each, _PER_TOKEN))), "experts_topk": _PER_TOKEN,
-        "ffn_hidden": max(hidden // 3 // 64 * 64, 64), "gated_mlp": True,
-    }  # fmt: skip
+    return total, run.active_params_b * 1e9 if run.active_params_b is not None else named_active or total
