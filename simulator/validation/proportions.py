@@ -9,7 +9,7 @@ from dataclasses import replace
 from simulator.validation.names import hybrid, known, sizes
 from simulator.validation.rows import Inputs, UnreadableError
 
-__all__ = ["HEAD", "sized", "usual"]
+__all__ = ["HEAD", "heads", "sized", "usual"]
 
 _ASPECT = 128  # hidden over layers of GPT-3 (128), Llama-2 (128) and Llama-3 (102 to 130)
 HEAD = 128
@@ -25,6 +25,16 @@ def usual(parameters: float) -> tuple[int, int]:
     layers = max(math.cbrt(parameters / (12 * _ASPECT**2)), 2)
     layers = round(layers / _ROUND) * _ROUND if layers > _ROUND else round(layers)
     return layers, max(round(math.sqrt(parameters / 12 / layers) / HEAD), 1) * HEAD
+
+
+def heads(hidden: int) -> int:
+    """Heads of about 128 for a width that was filled: a multiple of eight, else the nearest power of two.
+
+    So that tensor parallelism can divide them, as the makers of a model see to.
+    """
+    number = max(hidden // HEAD, 1)
+    even = 2 ** round(math.log2(number))
+    return number if number % 8 == 0 or hidden % even else even
 
 
 def sized(inputs: Inputs) -> tuple[Inputs, list[str]]:
@@ -78,8 +88,8 @@ def _dense_stand_in(inputs: Inputs, filled: list[str]) -> Inputs:
     if inputs.hidden is not None:
         hidden, layers = inputs.hidden, max(round(parameters / 12 / inputs.hidden**2), 1)
     filled += ["layers", "hidden", "heads", "kv_heads", "ffn_hidden"]
-    heads = max(hidden // HEAD, 1)
-    return replace(inputs, layers=layers, hidden=hidden, heads=heads, kv_heads=heads, ffn_hidden=4 * hidden,
+    number = heads(hidden)
+    return replace(inputs, layers=layers, hidden=hidden, heads=number, kv_heads=number, ffn_hidden=4 * hidden,
                    gated_mlp=False, n_experts=None, experts_topk=None)  # fmt: skip
 
 
@@ -93,13 +103,13 @@ def _sparse(inputs: Inputs, total: float, active: float, filled: list[str]) -> I
         width = width or max(hidden // 3 // 64 * 64, 64)
         number = 2 ** round(math.log2(max(routed / (3 * hidden * width), _PER_TOKEN)))
     width = width or max(round(routed / (3 * hidden * number) / 64), 1) * 64
-    heads = inputs.heads or max(hidden // HEAD, 1)
+    queries = inputs.heads or heads(hidden)
     filled += [name for name, stated in (
         ("layers", inputs.layers), ("hidden", inputs.hidden), ("heads", inputs.heads), ("n_experts", inputs.n_experts),
         ("experts_topk", inputs.experts_topk), ("ffn_hidden", inputs.ffn_hidden),
     ) if stated is None]  # fmt: skip
     return replace(
-        inputs, params_b=None, layers=layers, hidden=hidden, heads=heads, kv_heads=inputs.kv_heads or heads,
+        inputs, params_b=None, layers=layers, hidden=hidden, heads=queries, kv_heads=inputs.kv_heads or queries,
         vocab=inputs.vocab or _EXPERT_VOCABULARY, n_experts=number, ffn_hidden=width, gated_mlp=True,
         experts_topk=inputs.experts_topk or min(_PER_TOKEN, number),
     )  # fmt: skip
