@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 __all__ = [
-    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "header", "lines", "parse", "positive",
-    "read", "values",
+    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "fault_of", "header", "lines", "parse",
+    "positive", "read", "values",
 ]  # fmt: skip
 
 MEASURED = (
@@ -32,6 +32,7 @@ MEASURED = (
 )  # fmt: skip
 NEEDED = ("id", "model", "accelerator", "n_accelerators", "seq_len", "global_batch_seqs")
 _LONGEST = 80
+_BEYOND = "beyond the columns"  # key of what a line has more than the header
 
 
 class UnreadableError(SimulatorError):
@@ -214,15 +215,18 @@ def _opened(path: Path) -> Iterator[csv.DictReader[str]]:
     """A CSV file; what goes wrong while reading it is said with its name."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield csv.DictReader(file)
+            yield csv.DictReader(file, restkey=_BEYOND, strict=True)
     except OSError as refused:
         raise SimulatorError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
-    except (UnicodeDecodeError, csv.Error) as broken:
-        raise SimulatorError(f"{path}: expected a CSV file in UTF-8: {broken}") from broken
+    except UnicodeDecodeError as other:
+        raise SimulatorError(f"{path}: expected a CSV file in UTF-8; got the byte 0x{other.object[other.start]:02x} at "
+                             f"{other.start}, which is not; save it as UTF-8") from other  # fmt: skip
+    except csv.Error as broken:
+        raise SimulatorError(f"{path}: expected a CSV file: {broken}") from broken
 
 
 def header(path: Path) -> list[str]:
-    """Names of the columns of a CSV file.
+    """Names of the columns of a CSV file, in lower case.
 
     Raises
     ------
@@ -230,33 +234,53 @@ def header(path: Path) -> list[str]:
         The file cannot be read or is no CSV.
     """
     with _opened(path) as reader:
-        return [name.strip() for name in reader.fieldnames or ()]
+        return [name.strip().casefold() for name in reader.fieldnames or ()]
 
 
 def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file, by column, without white space around; every row has an ``id``.
 
+    Lines without any value are no rows.  A line of more fields than there are columns is one whose columns cannot be
+    told apart, an unquoted comma perhaps: its ``fault`` says so.
+
     Raises
     ------
     SimulatorError
-        The file cannot be read, is no CSV, or lacks a column of ``needed``.
+        The file cannot be read, is no CSV, lacks a column of ``needed`` or has one twice.
     """
     there = header(path)
     missing = [name for name in needed if name not in there]
     if missing:
-        raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; "
-                             f"it lacks {', '.join(missing)}")  # fmt: skip
+        marks = {";": "semicolons", "\t": "tabs", "|": "bars"} if len(there) == 1 else {}
+        between = next((word for mark, word in marks.items() if mark in there[0]), "")
+        told = f"its columns stand between {between} instead of commas" if between else f"it lacks {', '.join(missing)}"
+        raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; {told}")
+    twice = sorted({name for name in there if name and there.count(name) > 1})
+    if twice:
+        raise SimulatorError(f"{path}: expected each column once; got {', '.join(twice)} more than once")
     with _opened(path) as reader:
-        return [_named(number, line) for number, line in enumerate(reader, 1)]
+        return [row for number, line in enumerate(reader, 1) if (row := _named(there, number, line))]
 
 
-def _named(number: int, line: Mapping[str | Any, Any]) -> dict[str, str]:
-    row = {str(k).strip(): (v or "").strip() for k, v in line.items() if k is not None and not isinstance(v, list)}
-    return row | {"id": row.get("id") or f"row {number}"}
+def _named(there: Sequence[str], number: int, line: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a line that are there, and an ``id``; nothing where there is none."""
+    beyond = [value for value in line.get(_BEYOND, ()) if value.strip()]
+    values = {name: value.strip() for name, value in zip(there, line.values(), strict=False) if isinstance(value, str)}
+    row = {name: value for name, value in values.items() if value}
+    if beyond:
+        row[_BEYOND] = f"expected {len(there)} fields; got {len(there) + len(beyond)}: a comma that is not quoted?"
+    return {"id": f"row {number}", **row} if row else row
+
+
+def fault_of(row: Mapping[str, str]) -> str:
+    """Why the columns of a line cannot be told apart; empty where they can."""
+    return row.get(_BEYOND, "")
 
 
 def _row(row: Mapping[str, str]) -> Row:
-    inputs, fault = None, ""
+    inputs, fault = None, fault_of(row)
+    if fault:
+        return Row(row["id"], row.get("source_title", ""), None, fault, Measured())
     try:
         inputs = parse({k: v for k, v in row.items() if k not in MEASURED})
     except UnreadableError as unreadable:
