@@ -92,7 +92,7 @@ _NOISE = re.compile(
     "nvidia|amd|instinct|intel|habana|google|cloud|aws|tesla|cerebras|huawei|gpu|tensor|core|oam|hgx|dgx|ac|nvl8|nvl72|"
     "hbm[23]e?|data|center|hopper|ampere|blackwell|superchip|chip"
 )
-_TELLING = re.compile(r"\d\s*gb|pcie|sxm|nvl|gcd|tile|core|\d\s*w\b", re.IGNORECASE)
+_TELLING = re.compile(r"\d\s*gb|pcie|sxm|\b(?:nvl|gcd|tile|core)\b|\d\s*w\b", re.IGNORECASE)
 
 
 def _words(name: str) -> frozenset[str]:
