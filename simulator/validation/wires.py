@@ -7,9 +7,7 @@ import re
 __all__ = ["bandwidth", "fabric", "inside", "slices"]
 
 _SCALE = {"G": 1e9, "T": 1e12}
-_RATE = re.compile(
-    r"(\d{1,5}(?:\.\d{1,5})?)\s*(?:([GT])(?:(b|B)(?:it)?(?:/[sS]|ps)|(b)(?![a-z/])|(b)?E\b))", re.ASCII
-)
+_RATE = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)\s*(?:([GT])(?:(b|B)(?:it)?(?:/[sS]|ps)|(b)(?![a-z/])|(b)?E\b))", re.ASCII)
 _GENERATION = re.compile(r"(edr|hdr|ndr|xdr)[ -]?(\d{3})\b")
 _BARE = re.compile(r"(?<![\w.])(25|40|50|100|200|400|800)(?![\d.])(?!\s*(?:node|gpu|chip))", re.IGNORECASE)
 _MANY = re.compile(r"(?<![A-Za-z\d])(\d{1,4})\s*[x×]\s*(.*)", re.IGNORECASE)
