@@ -129,7 +129,11 @@ def accelerator_named(name: str) -> str | None:
 
 HYBRID = "a Mamba hybrid"
 _OTHER = {
-    HYBRID: re.compile(r"mamba|jamba|zamba|hybrid|nemotron[- ]?v?3(?:\.\d+)?(?![\d.]|[- ]?\d+b\b)|nemotron-?h\b", re.I),
+    HYBRID: re.compile(
+        r"mamba|jamba|zamba|bamba|hybrid|falcon-?h1\b|qwen3-next|kimi-linear|"
+        r"nemotron[- ]?v?3(?:\.\d+)?(?![\d.]|[- ]?\d+b\b)|nemotron-?h\b",
+        re.IGNORECASE,
+    ),  # state-space or linear layers beside those of attention
     "an adapter beside a model that does not train": re.compile(r"\bq?lora\b|\bpeft\b", re.I),
     "an encoder-decoder model": re.compile(r"seq2seq|encoder-decoder|alexatm|\bm?t5\b|\bul2\b|\bbart\b", re.I),
     "an encoder": re.compile(r"\bbert\b|\broberta\b", re.I),

@@ -7,7 +7,7 @@ import pytest
 from simulator.errors import SimulatorError
 from simulator.validation.filling import precision, recompute, zero
 from simulator.validation.machines import accelerator, found
-from simulator.validation.names import kind, known, sizes
+from simulator.validation.names import HYBRID, kind, known, sizes
 from simulator.validation.predict import predict
 from simulator.validation.proportions import heads, sized, usual
 from simulator.validation.rows import UnreadableError, parse
@@ -185,6 +185,13 @@ def test_a_hybrid_is_a_transformer_of_its_size_and_says_so():
     assert "layers" in made.inferred
     with pytest.raises(SimulatorError, match="params_b: not stated for a Mamba hybrid"):
         predict(inputs(model="Nemotron-3.5 Lightning"))
+
+
+@pytest.mark.parametrize(
+    "name", ["Qwen3-Next 80B-A3B", "Falcon-H1 34B", "Jamba 1.5", "Nemotron V3 Nano 30B", "Nemotron-H 8B"]
+)
+def test_hybrids_are_known_by_their_names(name):
+    assert kind(name) == HYBRID
 
 
 def test_layers_of_a_hybrid_count_another_structure():
