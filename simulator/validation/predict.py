@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -17,7 +18,7 @@ from simulator.step.recomputation import eased
 from simulator.step.timing import Evaluation
 from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, sharded, zero
 from simulator.validation.machines import Found, found
-from simulator.validation.names import known
+from simulator.validation.names import hybrid, known
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.validation.shapes import shape
 from simulator.workload import LayoutRequest, Recipe, Software, Transformer
@@ -51,6 +52,7 @@ class Prediction:
     family: str
     precision: str
     experts: bool
+    hybrid: bool  # a transformer stands for a model that is none
     inferred: tuple[str, ...]
     layout: str
     remarks: tuple[str, ...]
@@ -78,7 +80,7 @@ def predict(inputs: Inputs) -> Prediction:
     usual = habits(inputs, on.accelerator.family)
     recipe = _recipe(inputs, on, model, usual, count, filled)
     layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
-    remarks = []
+    remarks = ["a Mamba hybrid taken as a transformer of its size"] if hybrid(inputs.model) else []
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
@@ -105,6 +107,7 @@ def predict(inputs: Inputs) -> Prediction:
         family=on.kin,
         precision=on.precision,
         experts=bool(model.experts),
+        hybrid=hybrid(inputs.model),
         inferred=tuple(dict.fromkeys(filled)),
         layout=str(layouts[best]),
         remarks=tuple(remarks),
@@ -159,7 +162,7 @@ def _shard(inputs: Inputs, on: Found, held: int) -> int:
     named = sharded(inputs.zero_stage_or_fsdp)
     if named is not None:
         return named
-    together = on.box if "hsdp" in inputs.zero_stage_or_fsdp.casefold() else on.slice
+    together = on.box if re.search(r"hsdp|hybrid.?shard", inputs.zero_stage_or_fsdp.casefold()) else on.slice
     return max(together // held, 1) if together else 0
 
 
