@@ -97,7 +97,7 @@ def _parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
-    full, last = stages(model.layers, L)
+    full, last = stages(model.depth, L)
     share = _kinds(full, full, last) / model.layers
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
@@ -186,7 +186,7 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    full, last = stages(model.layers, L)
+    full, last = stages(model.depth, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
     unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)

@@ -212,7 +212,9 @@ def _offloaded(
     return total
 
 
-def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
+def _held_up(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
+) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
@@ -221,9 +223,10 @@ def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, back
     if recipe.cuda_graphs:
         return np.zeros_like(L.tensor)
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
-    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(model, recipe, L))
-    waits: Numbers = np.maximum(once - forward.total, 0) + np.maximum(back - backward.total, 0)
-    return waits + np.where(L.recompute == 2, np.maximum(once - redone.total, 0), 0.0)
+    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
+    empty = recipe.software.host * experts.refills(machine, model, recipe, L)
+    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
+    return waits + np.where(L.recompute == 2, np.maximum(once - redone.total, empty), 0.0)
 
 
 def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
@@ -240,20 +243,21 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     count = microbatches(recipe.batch, L)
     forward, backward, redone = _two_way(*layer(machine, model, recipe, L), L)
     ends_forward, ends_backward = ends(machine, model, recipe, L)
-    full, last = stages(model.layers, L)
-    once, head = forward + backward, ends_forward + ends_backward
-    host = _held_up(model, recipe, L, forward, backward, redone)
+    full, last = stages(model.depth, L)
+    once, head = forward + backward, (ends_forward + ends_backward).scaled(1 + model.next_tokens)
+    host = _held_up(machine, model, recipe, L, forward, backward, redone)
     per_layer = once.total + redone.total + host
     ending = last * per_layer + head.total
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
-    slowest = np.maximum(full * per_layer, ending)
+    average = (model.depth * per_layer + head.total) / L.pipeline
+    # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
+    slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
     weights = full * backward.matmul / 2  # of the two products of a backward pass, one is the weights'
-    average = (model.layers * per_layer + head.total) / L.pipeline
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
-        return count * (model.layers * layers + ending) / L.pipeline
+        return count * (model.depth * layers + ending) / L.pipeline
 
     accelerators = L.tensor * L.pipeline * L.context * L.data
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
