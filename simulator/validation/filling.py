@@ -25,8 +25,9 @@ ep                     1 on TPUs where weights are sharded over the replicas (st
 experts                split over the tensor ranks under Megatron and NeMo where an expert is wider than the model,
                        as is their default; finer ones are set to be whole, as they are everywhere else
 routing                dropless and balanced, unless the model is marked "tokendrop"; a token crosses the fabric once a
-                       node under Megatron-Bridge, NeMo AutoModel and HAI-LLM if dropless, else once for each of its
-                       experts; from NeMo 26.06 on the device routes alone inside a domain (inferred from those rows)
+                       node under Megatron-Bridge, NeMo AutoModel, HAI-LLM and since 2025 Megatron-LM if dropless, else
+                       once for each of its experts; from NeMo 26.06 on Blackwells of one domain route without the host
+                       (inferred from three rows each of two models)
 further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
                        or "w/o MTP" (the FLOPs they print count them); not in a model cut short
 schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
@@ -65,7 +66,8 @@ __all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "
 
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
-_DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain
+_ONCE = 2025  # from this year on Megatron-Core can send a token once for each domain (recalled)
+_DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain of Blackwells
 _ALONE = re.compile(r"automodel|(?:w/o|without|no) mtp")
 
 DECIDING = frozenset({
@@ -117,7 +119,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         software=_software(said, old, family),
         splits_experts=bool(re.search(r"megatron|nemo", said)),
         dropless=not dropped,
-        dispatch=_dispatch(said, dropped),
+        dispatch=_dispatch(said, year, dropped, family),
         next_tokens=bool(re.search(r"nemo|bridge|megatron|hai-llm", said)) and not _ALONE.search(f"{said} {model}"),
         schedule=_schedule(said),
         selects_attention=bool(re.search(r"megatron|nemo", said)),
@@ -126,10 +128,11 @@ def habits(inputs: Inputs, family: str) -> Habits:
     )
 
 
-def _dispatch(said: str, dropped: bool) -> Literal["each", "once", "device"]:
-    if dropped or not re.search(r"bridge|automodel|hai-llm|deepep|hybridep", said):
+def _dispatch(said: str, year: int, dropped: bool, family: str) -> Literal["each", "once", "device"]:
+    recent = year >= _ONCE and "megatron" in said
+    if dropped or not (recent or re.search(r"bridge|automodel|hai-llm|deepep", said)):
         return "each"
-    return "device" if _release(said) >= _DEVICE or "hybridep" in said else "once"
+    return "device" if _release(said) >= _DEVICE and family.startswith("blackwell") else "once"
 
 
 def _schedule(said: str) -> Literal["1f1b", "zero-bubble", "dualpipe"]:

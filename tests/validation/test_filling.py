@@ -238,12 +238,14 @@ def test_every_row_with_a_network_in_numbers_gets_a_sane_rate():
         ("Megatron-Bridge / NeMo 26.06.01", "Qwen3-235B-A22B", (True, True, "device")),
         ("Megatron-Bridge / NeMo 25.09", "Qwen3-235B-A22B (tokendrop)", (True, False, "each")),
         ("HAI-LLM (DualPipe)", "DeepSeek-V3", (False, True, "once")),
+        ("Megatron-Core (MoE model zoo)", "DeepSeek-V3", (True, True, "once")),
         ("MaxText", "Mixtral 8x22B", (False, True, "each")),
     ],
 )
 def test_only_dropless_tokens_travel_once(framework, model, expected):
-    usual = habits(inputs(framework=framework, model=model, year="2025"), "hopper")
+    usual = habits(inputs(framework=framework, model=model, year="2025"), "blackwell")
     assert (usual.splits_experts, usual.dropless, usual.dispatch) == expected
+    assert habits(inputs(framework=framework, model=model, year="2025"), "hopper").dispatch != "device"
 
 
 @pytest.mark.parametrize(("model", "split"), [("Grok-1", True), ("DeepSeek-V3", False)])
