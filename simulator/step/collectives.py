@@ -62,13 +62,14 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     out = np.full_like(inside, machine.scaleout)
     hop = np.full_like(inside, machine.launch)
     hop = np.where(crosses, machine.latency, hop)
-    spread = (size - inside) / size / machine.scaleout
+    scattered = machine.scaleout * machine.exchange
+    spread = (size - inside) / size / scattered
     for span, taper in zip(machine.spans, machine.tapers, strict=True):
         below = np.clip(np.floor(span / stride), 1, size)
         leaves = size > below
         out = np.where(leaves, np.minimum(out, machine.scaleout * np.minimum(1, (below / inside) / taper)), out)
         hop = np.where(leaves, hop + machine.hop_latency, hop)
-        spread = np.maximum(spread, (size - below) / size * taper / machine.scaleout)
+        spread = np.maximum(spread, (size - below) / size * taper / scattered)
     up = np.full_like(inside, machine.scaleup)
     ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
     return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop, spread=spread)
@@ -108,7 +109,8 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
 def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Numbers:
     """Exchange ``size`` bytes a member, an equal part with each.
 
-    The part for other domains leaves by one interface, and what leaves a tier shares its tapered links with all others:
+    The part for other domains leaves by one interface, at the share of its rate that exchanges among many reach
+    (``exchange``, below that of rings, whose flows are few and steady), and what leaves a tier shares its tapered links with all others:
     with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several members of one domain
     travel once, and are forwarded there over scale-up links, only the share ``once`` of them leaves.
     """
