@@ -110,9 +110,9 @@ def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Num
     """Exchange ``size`` bytes a member, an equal part with each.
 
     The part for other domains leaves by one interface, at the share of its rate that exchanges among many reach
-    (``exchange``, below that of rings, whose flows are few and steady), and what leaves a tier shares its tapered links with all others:
-    with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several members of one domain
-    travel once, and are forwarded there over scale-up links, only the share ``once`` of them leaves.
+    (``exchange``, below that of rings, whose flows are few and steady), and what leaves a tier shares its tapered
+    links with all others: with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several
+    members of one domain travel once, and are forwarded there over scale-up links, only the share ``once`` leaves.
     """
     n = who.size
     near = (who.inside - 1) / np.where(np.asarray(once) < 1, who.inside, n)
