@@ -9,6 +9,7 @@ from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
+from simulator.step.roofline import product_times
 from simulator.workload import Recipe, Transformer
 
 DEEPSEEK = Transformer.load("DeepSeek-V3")
@@ -82,7 +83,7 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [
-        experts.products(h100, GROK, recipe, layouts, np.array([8192.0]), backward=False)[0]
+        sum(product_times(h100, experts.products(GROK, recipe, layouts, np.array([8192.0]), 1.0))[0])[0]
         for recipe in (whole, split)
     ]
     assert times[1] == pytest.approx(times[0], rel=0.05)
@@ -181,7 +182,10 @@ def test_all_wait_for_the_busiest_rank(h100):
     """Twice the mean on one rank: its products, its part of the exchange and what it keeps are twice as much."""
     layouts, tokens = Layouts.of([WIDE]), np.array([65536.0])
     even, skewed = RECIPE, replace(RECIPE, imbalance=2.0)
-    times = [experts.products(h100, QWEN, recipe, layouts, tokens, backward=False)[0] for recipe in (even, skewed)]
+    times = [
+        sum(product_times(h100, experts.products(QWEN, recipe, layouts, tokens, 1.0))[0])[0]
+        for recipe in (even, skewed)
+    ]
     assert times[1] / times[0] == pytest.approx(2, rel=0.05)
     assert exchanged(h100, QWEN, WIDE, imbalance=2.0) == pytest.approx(2 * exchanged(h100, QWEN, WIDE), rel=0.01)
     left = [experts.kept(QWEN, recipe, layouts, layouts.recompute)[0] for recipe in (even, skewed)]
