@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
 from simulator.step.roofline import product_times
-from simulator.workload import Recipe, Transformer
+from simulator.workload import Recipe, TrainingJob, Transformer
 
 DEEPSEEK = Transformer.load("DeepSeek-V3")
 GROK = Transformer.load("Grok-1")
@@ -233,3 +234,13 @@ def test_predicting_a_further_token_costs_a_layer_and_the_logits(h100):
     ratio = evaluate(h100, DEEPSEEK, recipe, layouts).total / evaluate(h100, plain, recipe, layouts).total
     assert 1.01 < ratio[0] < 1.1
     assert 1 <= ratio[1] < 1.1
+
+
+def test_a_job_says_how_uneven_its_routing_is_and_how_tokens_travel():
+    job = TrainingJob(
+        name="x", model="DeepSeek-V3", tokens="1 Ttoken", batch="64 Mtoken", imbalance=1.3, dispatch="device"
+    )
+    recipe = job.recipe(4096)
+    assert (recipe.imbalance, recipe.dispatch) == (1.3, "device")
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        TrainingJob(name="x", model="DeepSeek-V3", tokens="1 Ttoken", batch="64 Mtoken", imbalance=0.9)
