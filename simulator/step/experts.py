@@ -154,8 +154,9 @@ def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     """Kernels of an average layer's experts, forward and backward, beside those of the rest of the layer.
 
     Grouped products are launched expert by expert: two products forward and four backward for each expert a rank
-    holds, and in narrow formats a cast for each; with biases two operators more forward and seven backward.  Where the
-    device alone knows the sizes one kernel serves all experts.
+    holds, and in narrow formats a cast for each; with biases two operators more forward and nine backward, where those
+    of :func:`biased` are followed by adding both to their gradients.  Where the device alone knows the sizes one kernel
+    serves all experts.
     """
     share = model.expert_layers / model.layers
     on_device = _on_device(machine, recipe, L)
@@ -163,7 +164,7 @@ def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     each = calls * (2 if PRECISIONS[recipe.precision].narrow else 1)
     more = calls if model.expert_biases else 0 * calls
     routing = np.where(on_device | (not recipe.dropless), _FIXED, recipe.software.routing)
-    return share * (routing + 2 * each + 2 * more), share * (routing + 4 * each + 7 * more)
+    return share * (routing + 2 * each + 2 * more), share * (routing + 4 * each + 9 * more)
 
 
 def refills(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
