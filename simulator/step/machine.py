@@ -31,6 +31,7 @@ class Machine:
     scaleup: float
     domain: int  # accelerators that share scale-up links
     scaleout: float
+    exchange: float  # share of ``scaleout`` that all-to-alls reach
     spans: tuple[int, ...]  # accelerators below each tier of the fabric
     tapers: tuple[float, ...]  # cumulative oversubscription above each tier
     latency: float
@@ -88,6 +89,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,
         domain=node.scaleup_domain or accelerator.scaleup_domain,
         scaleout=node.scaleout_bandwidth * min(fabric.efficiency, family.network),
+        exchange=family.exchange,
         spans=tuple(tier.span for tier in fabric.tiers),
         tapers=tuple(tapers),
         latency=fabric.latency,
