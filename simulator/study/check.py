@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from simulator.errors import Fault, ScenarioError, did_you_mean
+from simulator.errors import Fault, ScenarioError, SimulatorError, did_you_mean
 from simulator.scenario.change import apply
 from simulator.scenario.document import Document, Path
 from simulator.scenario.read import checked
 from simulator.study.factor import Choice, Values, Variants, levels
-from simulator.study.schema import MOST_POINTS, Study
+from simulator.study.outputs import check_outputs
+from simulator.study.schema import MEASURES, MOST_POINTS, Study
 
-__all__ = ["design_faults", "evidence_faults", "value_faults"]
+__all__ = ["design_faults", "evidence_faults", "output_faults", "value_faults"]
 
 _SHARES = (0.001, 0.5, 0.999)  # of a distribution that are tried
 _ENDS = (0.0, 0.5, 1.0 - 1e-12)  # of a range, or of one that has ends
@@ -39,6 +40,19 @@ def design_faults(study: Study) -> Iterator[tuple[Path, str]]:
         shown = " × ".join(f"{count:,}" for count in counts.values())
         help_ = "draw from it: design: {kind: sobol, n: 1024}"
         yield ("factors",), f"expected a grid of at most {MOST_POINTS:,} points; got {shown} = {study.size:,}; {help_}"
+
+
+def output_faults(study: Study) -> Iterator[tuple[Path, str]]:
+    """Results that no task of the study's mode has."""
+    asked: list[tuple[Path, str]] = [(("outputs", place), name) for place, name in enumerate(study.outputs)]
+    if study.objective is not None:
+        asked.append((("objective",), study.objective.output))
+    asked += [(("constraints", bound.metric), MEASURES[bound.metric][0]) for bound in study.constraints.given]
+    for path, name in asked:
+        try:
+            check_outputs(study.mode, [name])
+        except SimulatorError as unknown:
+            yield path, str(unknown).removeprefix("outputs: ")
 
 
 def evidence_faults(study: Study) -> Iterator[tuple[Path, str]]:

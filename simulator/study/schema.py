@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from simulator.errors import did_you_mean
-from simulator.scenario.expectation import METRICS, Expect
+from simulator.scenario.expectation import Expect
 from simulator.scenario.schema import NAME_LIMIT, SLUG, Evidence
 from simulator.scenario.write import on_one_line
 from simulator.study.factor import Factor, levels
-from simulator.units import Fraction
+from simulator.units import DAY, HOUR, Fraction
 
-__all__ = ["LARGE", "MOST_POINTS", "DesignRequest", "Objective", "Study"]
+__all__ = ["LARGE", "MEASURES", "MOST_POINTS", "DesignRequest", "Objective", "Study"]
 
 LARGE = 1_000_000  # tasks beyond which a sweep wants to be asked twice
 _MOST_DRAWN = 10_000_000  # points of a drawn design, which stands in memory
@@ -22,13 +23,31 @@ MOST_POINTS = 10**15  # a grid beyond is a slip of the pen
 _MOST_REPLICAS = 1_000_000
 
 
-def _output(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"expected one of {', '.join(METRICS)}; got {name!r}{did_you_mean(name, METRICS)}")
-    return name
+# the metrics of `expect:`: the column a study keeps of each, and what one of its units is in base units
+MEASURES: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {
+        "time_to_train": ("time_to_train_d", DAY),
+        "cost": ("cost_usd", 1.0),
+        "cost_per_million_tokens": ("cost_usd_per_million_tokens", 1.0),
+        "goodput": ("goodput", 1.0),
+        "mfu": ("mfu", 1.0),
+        "tokens_per_second": ("tokens_per_second", 1.0),
+        "energy": ("energy_MWh", 1e6 * HOUR),
+        "peak_power": ("peak_power_MW", 1e6),
+        "carbon": ("carbon_tCO2e", 1e3),
+        "interruptions": ("interruptions", 1.0),
+        "mtti": ("mtti_h", HOUR),
+    }
+)
 
 
-Output = Annotated[str, AfterValidator(_output), WithJsonSchema({"enum": list(METRICS)})]
+def _column(name: str) -> str:
+    return MEASURES[name][0] if name in MEASURES else name
+
+
+Output = Annotated[
+    str, AfterValidator(_column), WithJsonSchema({"type": "string", "examples": ["time_to_train", "cost_usd"]})
+]
 Kind = Literal["grid", "zip", "random", "latin-hypercube", "sobol"]
 
 
@@ -82,7 +101,7 @@ class Objective(_Section):
 
     @property
     def output(self) -> str:
-        """The output in question."""
+        """The column in question."""
         return self.minimise or self.maximise or ""
 
 
@@ -109,7 +128,9 @@ class Study(_Section):
         default=None, gt=0, description="stop a point's replicas once its mean time to train is known that well"
     )
     outputs: tuple[Output, ...] = Field(
-        default=("time_to_train", "cost", "goodput", "mfu"), min_length=1, description="results to keep of each point"
+        default=("time_to_train_d", "cost_usd", "goodput", "mfu"),
+        min_length=1,
+        description="results to keep of each point: metrics as in expect:, or columns of the results",
     )
     objective: Objective | None = Field(default=None, description="for simgpu optimise: minimise or maximise")
     constraints: Expect = Field(default=Expect(), description="for simgpu optimise: bounds, e.g. goodput: '> 0.9'")
@@ -152,9 +173,9 @@ class Study(_Section):
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Outputs of every point: those asked for, and what the objective and the constraints need."""
+        """Columns of every point: those asked for, and what the objective and the constraints need."""
         needed = [self.objective.output] if self.objective is not None else []
-        bounds = [bound.metric for bound in self.constraints.given]
+        bounds = [MEASURES[bound.metric][0] for bound in self.constraints.given]
         return tuple(dict.fromkeys((*self.outputs, *needed, *bounds)))
 
     @property
