@@ -19,7 +19,7 @@ from simulator.scenario.read import checked, load, unchecked
 from simulator.study.check import design_faults, evidence_faults, output_faults, value_faults
 from simulator.study.schema import Study
 
-__all__ = ["read_study", "study_of"]
+__all__ = ["is_study", "read_study", "study_of"]
 
 _CLOSING = {"[": "]", "{": "}", '"': '"', "'": "'"}
 
@@ -40,6 +40,18 @@ def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> 
     file = find(os.fspath(path), kind="study")
     document = load(file, keys="name, question, base, factors …")
     return _checked(*_changed(document, changes), folder=file.parent)
+
+
+def is_study(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or name means a study rather than a scenario: it has factors, or only a study is called so."""
+    name = os.fspath(path)
+    if not pathlib.Path(name).is_file():
+        return name.removesuffix(".yaml") in packaged("study") and name.removesuffix(".yaml") not in packaged()
+    try:
+        data = load(pathlib.Path(name), keys="").data
+    except ScenarioError:  # whoever reads it tells
+        return False
+    return "factors" in data or ("base" in data and "cluster" not in data)
 
 
 def study_of(
@@ -135,8 +147,17 @@ def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Pa
         study, outside = _on_base(study, document, folder)
         faults += outside
     if faults or study is None:
-        raise ScenarioError(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line or 0)))
+        shown = dict.fromkeys(_as_asked(fault) for fault in faults)
+        raise ScenarioError(sorted(shown, key=lambda fault: (fault.file, fault.line or 0)))
     return study
+
+
+def _as_asked(fault: Fault) -> Fault:
+    """A fault of a change on the command line under the path that was written there."""
+    if not fault.file.startswith("--set "):
+        return fault
+    path = re.sub(r"^(set|factors)\.", "", fault.path)
+    return Fault(fault.file, fault.line, path, fault.message)
 
 
 def _on_base(study: Study, document: Document, folder: pathlib.Path | None) -> tuple[Study, list[Fault]]:

@@ -162,6 +162,28 @@ class Study(_Section):
         return self
 
     @property
+    def extent(self) -> str:
+        """How much there is to do, in words."""
+        points = f"{self.size:,} point{'s' if self.size != 1 else ''}"
+        most = "at most " if self.precision is not None else ""
+        return points if self.runs == 1 else f"{points} × {most}{self.runs:,} replicas"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know before the study starts."""
+        said = []
+        n = self.design.n or 1
+        if self.design.kind == "sobol" and n & (n - 1):
+            near = 1 << (n.bit_length() - 1)
+            said.append(
+                f"design: a Sobol sequence is balanced at powers of two; {n:,} points are taken as they are, {near:,} or "
+                f"{2 * near:,} would spread more evenly"
+            )
+        if self.size * self.runs > LARGE:
+            said.append(f"{self.size * self.runs:,} tasks: simgpu sweep asks for --yes")
+        return tuple(said)
+
+    @property
     def runs(self) -> int:
         """Replicas of each point; with a precision, at most."""
         return self.replicas or (1000 if self.precision is not None else 1)
