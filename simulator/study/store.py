@@ -34,7 +34,7 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 Row = tuple[int, int, int, str, str, float, tuple[Value, ...]]  # point, replica, seed, status, reason, took, outputs
 
 
-_MAY_GROW = ("replicas", "precision", "question")  # a longer study begins with the shorter one
+_MAY_GROW = ("replicas", "precision", "question", "base", "definition")  # a longer study begins with the shorter one
 _WHO = {"simgpu": "simgpu {}", "catalogue": "a catalogue whose digest begins with {:.8}"}
 
 

@@ -36,6 +36,7 @@ class Header:
     catalogue: str  # digest
     replicas: int  # of each point; with a precision, at most
     precision: float | None
+    definition: str  # the whole study, as JSON
 
     @property
     def asked(self) -> int:
