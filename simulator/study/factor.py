@@ -31,7 +31,8 @@ from simulator.units import quantity, ratio
 __all__ = ["FORMS", "Choice", "Factor", "Level", "Range", "Values", "Variants", "levels"]
 
 _MOST_LEVELS = 1_000_000
-_DIGITS = 12  # of a drawn value; as many as a scenario's digest looks at
+_DIGITS = 12  # of a computed value, which is what its text says; as many as a scenario's digest looks at
+_SHORT = 5  # of its label
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,9 @@ class _Measured(_Form):
         raise NotImplementedError
 
     def _level(self, path: str, value: float) -> Level:
-        text = f"{round(value)}" if self.whole else f"{value:.{_DIGITS}g}"
-        text = f"{text} {self._unit}".strip()
-        return Level(text, (f"{path}={text}",))
+        text, short = (f"{value:.{digits}g}" if not self.whole else f"{round(value)}" for digits in (_DIGITS, _SHORT))
+        text, short = f"{text} {self._unit}".strip(), f"{short} {self._unit}".strip()
+        return Level(short, (f"{path}={text}",))
 
     def at(self, path: str, share: float) -> Level:
         """The value below which such a share of the probability lies."""
