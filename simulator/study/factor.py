@@ -31,7 +31,8 @@ from simulator.units import quantity, ratio
 __all__ = ["FORMS", "Choice", "Factor", "Level", "Range", "Values", "Variants", "levels"]
 
 _MOST_LEVELS = 1_000_000
-_DIGITS = 12  # of a drawn value; as many as a scenario's digest looks at
+_DIGITS = 12  # of a value in equal steps: as many as a scenario's digest looks at
+_DRAWN = 7  # of a drawn one, which is what its text says and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +158,14 @@ class _Measured(_Form):
     def _value(self, share: float) -> float:
         raise NotImplementedError
 
-    def _level(self, path: str, value: float) -> Level:
-        text = f"{round(value)}" if self.whole else f"{value:.{_DIGITS}g}"
+    def _level(self, path: str, value: float, digits: int) -> Level:
+        text = f"{round(value)}" if self.whole else f"{value:.{digits}g}"
         text = f"{text} {self._unit}".strip()
         return Level(text, (f"{path}={text}",))
 
     def at(self, path: str, share: float) -> Level:
         """The value below which such a share of the probability lies."""
-        return self._level(path, self._value(share))
+        return self._level(path, self._value(share), _DRAWN)
 
 
 def _check_order(low: float, high: float, shown: str) -> None:
@@ -223,7 +224,7 @@ class Range(_Measured):
 
     def level(self, path: str, index: int) -> Level:
         """The value after so many steps."""
-        return self._level(path, self._value(index / (len(self) - 1)))
+        return self._level(path, self._value(index / (len(self) - 1)), _DIGITS)
 
     def at(self, path: str, share: float) -> Level:
         """The value at a share of the way; of a range in steps, each with an equal chance."""

@@ -176,8 +176,8 @@ class Study(_Section):
         if self.design.kind == "sobol" and n & (n - 1):
             near = 1 << (n.bit_length() - 1)
             said.append(
-                f"design: a Sobol sequence is balanced at powers of two; {n:,} points are taken as they are, {near:,} or "
-                f"{2 * near:,} would spread more evenly"
+                f"design: a Sobol sequence is balanced at powers of two; {n:,} points are taken as they are, {near:,} "
+                f"or {2 * near:,} would spread more evenly"
             )
         if self.size * self.runs > LARGE:
             said.append(f"{self.size * self.runs:,} tasks: simgpu sweep asks for --yes")
