@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "Lines"]
 
 _EVERY = 1.0  # s
+_STOPPING = "finishing what is under way; Ctrl-C again stops at once"
 
 
 class Bar:
@@ -22,12 +23,16 @@ class Bar:
         self._shown = shown and sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
+        self._warned = False
 
     def __enter__(self) -> Bar:
         return self
 
     def __call__(self, progress: Progress) -> None:
         """So far have we come."""
+        if progress.stopping and not self._warned:
+            self._warned = True
+            print(_STOPPING, file=sys.stderr, flush=True)
         if not self._shown or (self._bar is None and progress.took < _EVERY):
             return
         if self._bar is None:
@@ -64,7 +69,8 @@ class Lines:
 
     def __call__(self, progress: Progress) -> None:
         """So far have we come."""
-        if self._last is None or time.monotonic() - self._said > _EVERY:
+        stops = self._last is not None and progress.stopping > self._last.stopping
+        if self._last is None or stops or time.monotonic() - self._said > _EVERY:
             self._say("begin" if self._last is None else "progress", progress)
         self._last = progress
 
@@ -79,6 +85,7 @@ class Lines:
             "took_s": round(progress.took, 3),
             "rate_per_s": round(progress.rate, 3),
             "left_s": None if progress.left is None else round(progress.left, 1),
+            "stopping": progress.stopping,
         }
         print(json.dumps(line), file=sys.stderr, flush=True)
 

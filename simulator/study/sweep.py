@@ -45,6 +45,7 @@ class Progress:
     failed: int  # of those, all that have no values
     took: float  # so far [s]
     left: float | None  # about [s]
+    stopping: bool = False  # whether somebody has asked it to end
 
     @property
     def rate(self) -> float:
@@ -270,7 +271,7 @@ class _Sweep:
         total = len(self._tasks)
         left = total - self._before - self._done
         seconds = left * took / self._done if self._done else None
-        return Progress(total, self._before, self._done, self._failed, took, seconds)
+        return Progress(total, self._before, self._done, self._failed, took, seconds, self._stopped)
 
     @contextmanager
     def _interrupts(self) -> Iterator[None]:
@@ -282,6 +283,7 @@ class _Sweep:
             self._stopped = True
             if self._feed is not None:
                 self._feed.stopped = True
+            self._tell()
 
         if threading.current_thread() is not threading.main_thread():
             yield
