@@ -1,4 +1,4 @@
-"""A sweep's numbers are those of its tasks: whoever performs them, in whatever company, order and number of attempts."""
+"""A sweep's numbers are those of its tasks: whoever performs them, in whatever company, order and attempt."""
 
 import os
 import signal
@@ -14,7 +14,8 @@ from simulator import scenario as scenarios
 from simulator.errors import SimulatorError
 from simulator.plan import plan
 from simulator.scenario import changed, digest, read
-from simulator.study import load, sweep as loop
+from simulator.study import load
+from simulator.study import sweep as loop
 from simulator.study.design import design_of
 from simulator.study.engines import engine
 from simulator.study.file import study_of
@@ -157,6 +158,13 @@ def test_reasons_that_differ_in_numbers_only_are_told_once(store):
     assert (failure.tasks, failure.reason) == (15, "needs 90 GB, has 80 GB")
 
 
+def is_worker(process):
+    try:
+        return "LokyProcess" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_worker_that_is_killed_costs_nothing_but_time(store):
     me = os.getpid()
 
@@ -167,7 +175,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(store):
     def kill_one():
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            workers = [child for child in psutil.Process(me).children() if "LokyProcess" in " ".join(child.cmdline())]
+            workers = [child for child in psutil.Process(me).children() if is_worker(child)]
             if len(workers) == 2 and progressed.is_set():
                 workers[0].send_signal(signal.SIGKILL)
                 return
