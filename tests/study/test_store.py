@@ -6,12 +6,15 @@ import os
 import random
 import signal
 import sqlite3
-import time
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import victim
 
 from simulator.errors import SimulatorError
 from simulator.study import load, tables
@@ -58,25 +61,13 @@ def change(path, key, value):
         db.execute("UPDATE study SET value = ? WHERE key = ?", (json.dumps(value), key))
 
 
-def until_killed(path, replicas, begun):
-    """A sweep that saves after almost every task, so that it is likely to be killed while it writes."""
-    storage._BETWEEN = 0.0
-
-    def slowly(work, tasks):
-        begun.set()
-        time.sleep(0.0005)
-        return [Outcome(t.number, "done", "", {"time_to_train_d": float(t.number)}, 0.1) for t in tasks]
-
-    fill(Path(path), study(replicas), slowly)
-
-
 def test_a_sweep_killed_at_any_moment_loses_nothing_that_was_saved_and_does_nothing_twice(path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simulator.study.sweep", "simulator.study.file", "pint", "ruamel.yaml", __name__])
+    context.set_forkserver_preload(["simulator.study.sweep", "pint", "ruamel.yaml"])
     moments, kept, replicas, killed = random.Random(1), 0, 2000, 0
     while killed < KILLS:
         begun = context.Event()
-        process = context.Process(target=until_killed, args=(str(path), replicas, begun))
+        process = context.Process(target=victim.until_killed, args=(str(path), study(replicas), begun))
         process.start()
         if killed % 10:  # now and then while it opens the store
             begun.wait(30)
@@ -100,7 +91,7 @@ def test_a_sweep_killed_at_any_moment_loses_nothing_that_was_saved_and_does_noth
 
     def counted(work, tasks):
         performed.extend(task.number for task in tasks)
-        return [Outcome(t.number, "done", "", {"time_to_train_d": float(t.number)}, 0.1) for t in tasks]
+        return victim.numbered(work, tasks)
 
     fill(path, study(replicas), counted)
     frame = load(path)
