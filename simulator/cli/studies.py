@@ -50,6 +50,7 @@ def study_of(
     plan_only: bool = False,
 ) -> Study:
     """The study a command line means."""
+    from simulator.scenario import find, packaged
     from simulator.study.file import is_study, read_study
     from simulator.study.file import study_of as of_scenario
 
@@ -61,6 +62,8 @@ def study_of(
     given = {key: value for key, value in given.items() if value is not None}
     if is_study(asked):
         return read_study(asked, changes=changes or (), **given)
+    if asked.removesuffix(".yaml") not in packaged():
+        find(asked, kind="scenario" if changes else "study")  # a name that means nothing is told first
     return of_scenario(asked, changes or (), **given)
 
 
