@@ -18,65 +18,17 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from simulator.report.axis import Axis, axis_of, measure
 from simulator.report.look import BLUE, DPI, GREY, LINES, ORANGE, STYLE
+from simulator.report.points import Axis, Ends, Points
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["study"]
+__all__ = ["study", "tornado"]
 
 _MAP = "cividis"  # even in brightness, and the same to all common kinds of colour vision
 _MOST_LINES = 400  # of parallel coordinates; more are one grey cloud
 _MOST_PANELS = 6
-
-
-class _Points:
-    """Mean and spread of an output at every point, and where the points stand on the axes."""
-
-    def __init__(self, frame: pd.DataFrame, factors: Sequence[str], output: str) -> None:
-        done = frame[(frame["status"] == "done") & frame[output].notna()]
-        grouped = done.groupby("point", sort=True)
-        values = np.array([[one.mean(), one.quantile(0.05), one.quantile(0.95)] for _, one in grouped[output]], float)
-        values = values.reshape(-1, 3)
-        first = grouped.head(1).sort_values("point")
-        axes = [axis_of(name, first[name]) for name in factors]
-        self.axes = [axis for axis in axes if len(axis.labels) > 1]
-        self.words, self.unit, scale = measure(output, float(np.abs(values[:, 0]).max(initial=0.0)))
-        self.value, self.low, self.high = values.T / scale
-        self.replicas = int(grouped.size().max()) if len(done) else 0
-        self.asked = int(frame["point"].nunique())
-
-    @property
-    def title(self) -> str:
-        """The output with its unit."""
-        return f"{self.words} [{self.unit}]" if self.unit else self.words
-
-    @property
-    def logarithmic(self) -> bool:
-        """Whether values differ by more than equal steps can show."""
-        return len(self.value) > 0 and bool(0 < 20 * self.value.min() < self.value.max())
-
-    @property
-    def top(self) -> float:
-        """The highest value worth a place: what takes a hundred times as long as the best leaves the figure."""
-        highest = float(self.high.max(initial=0.0))
-        return min(highest, 100 * float(self.value.min())) if self.logarithmic else highest
-
-    @property
-    def complete(self) -> bool:
-        """Whether every combination of the labels has its point."""
-        taken = {tuple(places) for places in np.stack([axis.places for axis in self.axes], axis=1).tolist()}
-        return len(taken) == math.prod(len(axis.labels) for axis in self.axes) == len(self.value)
-
-    @property
-    def said(self) -> str:
-        """How many points and replicas stand behind the figure."""
-        many = f", {self.replicas} replicas each, P5–P95 shaded" if self.replicas > 1 else ""
-        failed, beyond = self.asked - len(self.value), int((self.value > self.top).sum())
-        left_out = [f"{failed:,} more have no {self.words}"] if failed else []
-        left_out += [f"{beyond:,} lie above the figure"] if beyond else []
-        return "; ".join([f"{len(self.value):,} points{many}", *left_out])
 
 
 def study(frame: pd.DataFrame, factors: Sequence[str], output: str, *, headline: str, drawn: bool = False) -> Figure:
@@ -89,7 +41,7 @@ def study(frame: pd.DataFrame, factors: Sequence[str], output: str, *, headline:
     drawn
         Whether the points were drawn, so that no two share more than a value or two.
     """
-    points = _Points(frame, factors, output)
+    points = Points(frame, factors, output)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
@@ -98,7 +50,7 @@ def study(frame: pd.DataFrame, factors: Sequence[str], output: str, *, headline:
     return figure
 
 
-def _way(points: _Points, *, drawn: bool) -> Any:
+def _way(points: Points, *, drawn: bool) -> Any:
     number = len(points.axes)
     if not number:
         return _single
@@ -142,7 +94,7 @@ def _run(axes: Any, along: Axis) -> None:
     _plain(axes.xaxis)
 
 
-def _rise(axes: Any, points: _Points) -> None:
+def _rise(axes: Any, points: Points) -> None:
     """The vertical axis: the output, from zero unless it spans more than equal steps can show."""
     axes.set_ylabel(points.title, parse_math=False)
     if points.logarithmic:
@@ -156,7 +108,7 @@ def _rise(axes: Any, points: _Points) -> None:
     axes.set_axisbelow(True)
 
 
-def _draw_line(axes: Any, points: _Points, along: Axis, chosen: np.ndarray, number: int, label: str) -> None:
+def _draw_line(axes: Any, points: Points, along: Axis, chosen: np.ndarray, number: int, label: str) -> None:
     color, dashes, marker = LINES[number]
     order = np.flatnonzero(chosen)[np.argsort(along.values[chosen], kind="stable")]
     x = along.values[order]
@@ -165,7 +117,7 @@ def _draw_line(axes: Any, points: _Points, along: Axis, chosen: np.ndarray, numb
     axes.plot(x, points.value[order], color=color, linestyle=dashes, marker=marker, markersize=4, label=label)
 
 
-def _single(figure: Any, points: _Points) -> None:
+def _single(figure: Any, points: Points) -> None:
     axes = figure.subplots()
     axes.errorbar(points.value, [0] * len(points.value), xerr=[points.value - points.low, points.high - points.value],
                   fmt="o", color=BLUE, capsize=3)  # fmt: skip
@@ -173,14 +125,14 @@ def _single(figure: Any, points: _Points) -> None:
     axes.set_xlabel(points.title, parse_math=False)
 
 
-def _along(figure: Any, points: _Points) -> None:
+def _along(figure: Any, points: Points) -> None:
     axes = figure.subplots()
     _draw_line(axes, points, points.axes[0], np.ones(len(points.value), bool), 0, "")
     _run(axes, points.axes[0])
     _rise(axes, points)
 
 
-def _dots(figure: Any, points: _Points) -> None:
+def _dots(figure: Any, points: Points) -> None:
     """One row a name, with what its replicas spread."""
     (axis,) = points.axes
     figure.set_size_inches(8, 1.6 + 0.32 * len(axis.labels))
@@ -200,7 +152,7 @@ def _dots(figure: Any, points: _Points) -> None:
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
 
 
-def _panels(figure: Any, points: _Points) -> None:
+def _panels(figure: Any, points: Points) -> None:
     """Lines along one factor, told apart by a second, in panels by a third."""
     roles = _roles(points.axes)
     along, lines, across = roles if roles is not None else (points.axes[0], None, None)
@@ -227,18 +179,18 @@ def _panels(figure: Any, points: _Points) -> None:
         figure.legend(handles, labels, title=lines.title, loc="outside right center", alignment="left")
 
 
-def _norm(points: _Points) -> Any:
+def _norm(points: Points) -> Any:
     low, high = float(points.value.min()), max(points.top, float(points.value.min()) + 1e-12)
     return LogNorm(low, high, clip=True) if points.logarithmic else Normalize(low, high, clip=True)
 
 
-def _bar(figure: Any, points: _Points, axes: Any) -> Any:
+def _bar(figure: Any, points: Points, axes: Any) -> Any:
     bar = figure.colorbar(ScalarMappable(_norm(points), _MAP), ax=axes, label=points.title)
     _plain(bar.ax.yaxis)
     return bar
 
 
-def _map(figure: Any, points: _Points) -> None:
+def _map(figure: Any, points: Points) -> None:
     """A cell for every combination, its number in it where there is room."""
     down, along = points.axes
     cells = np.full((len(down.labels), len(along.labels)), np.nan)
@@ -270,7 +222,7 @@ def _short(label: str, *axes: Axis) -> str:
     return label
 
 
-def _scattered(figure: Any, points: _Points) -> None:
+def _scattered(figure: Any, points: Points) -> None:
     """Two factors without every combination: each point where it stands, coloured by the output."""
     along, up = points.axes
     axes = figure.subplots()
@@ -288,7 +240,7 @@ def _scattered(figure: Any, points: _Points) -> None:
     _bar(figure, points, axes)
 
 
-def _parallel(figure: Any, points: _Points) -> None:
+def _parallel(figure: Any, points: Points) -> None:
     """A line for every point across one axis a factor to the output, by which it is coloured; the least in front."""
     figure.set_size_inches(max(8.0, 1.9 * (len(points.axes) + 1)), 5)
     axes = figure.subplots()
@@ -326,40 +278,26 @@ def _ticks(axis: Axis) -> list[tuple[str, float]]:
     return [(_short(axis.labels[place], axis), heights[place]) for place in shown]
 
 
-def _fifths(figure: Any, points: _Points) -> None:
-    """A bar a factor: the mean output among the points with its lowest and with its highest fifth of values."""
+def _fifths(figure: Any, points: Points) -> None:
+    figure.set_size_inches(9, 1.8 + 0.42 * len(points.axes))
+    tornado(figure.subplots(), points, sorted((points.ends(axis) for axis in points.axes), key=lambda bar: bar.swing))
+
+
+def tornado(axes: Any, points: Points, bars: Sequence[Ends]) -> None:
+    """A bar a factor, the first at the bottom: the mean output at both of its ends, from the mean of all points."""
     middle = float(points.value.mean())
-    bars = sorted((_ends(axis, points.value) for axis in points.axes), key=lambda bar: abs(bar[2] - bar[1]))
-    figure.set_size_inches(9, 1.8 + 0.42 * len(bars))
-    axes = figure.subplots()
-    for place, (_, low, high, first, last) in enumerate(bars):
-        for end, colour, hatch in ((low, BLUE, ""), (high, ORANGE, "///")):
+    for place, bar in enumerate(bars):
+        for end, colour, hatch in ((bar.low, BLUE, ""), (bar.high, ORANGE, "///")):
             axes.barh(place, end - middle, left=middle, height=0.62, color=colour, hatch=hatch, edgecolor="white")
-        for end, label in zip(sorted((low, high)), (first, last) if low <= high else (last, first), strict=True):
-            right = end == max(low, high)
+        pairs = sorted(((bar.low, bar.lowest), (bar.high, bar.highest)), key=lambda pair: pair[0])
+        for (end, label), right in zip(pairs, (False, True), strict=True):
             outside = max(end, middle) if right else min(end, middle)
             axes.annotate(label, (outside, place), xytext=(4 if right else -4, 0), textcoords="offset points",
                           ha="left" if right else "right", va="center", fontsize=7.5)  # fmt: skip
     axes.axvline(middle, color=GREY, linewidth=1)
-    axes.set_yticks(range(len(bars)), [bar[0] for bar in bars])
+    axes.set_yticks(range(len(bars)), [bar.title for bar in bars])
     axes.margins(x=0.28)
     axes.set_xlabel(f"mean {points.title}; all points: {middle:,.4g}", parse_math=False)
     _plain(axes.xaxis)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def _ends(axis: Axis, value: np.ndarray) -> tuple[str, float, float, str, str]:
-    """Title, the means at both ends, and what the ends are called."""
-    if axis.numbers is None or len(axis.labels) <= 5:
-        means = [float(value[axis.places == place].mean()) for place in range(len(axis.labels))]
-        low, high = int(np.argmin(means)), int(np.argmax(means))
-        if axis.numbers is not None:
-            low, high = 0, len(means) - 1
-        return axis.title, means[low], means[high], axis.labels[low], axis.labels[high]
-    edges = np.quantile(axis.values, [0.2, 0.8])
-    lowest, highest = axis.values <= edges[0], axis.values >= edges[1]
-    return (
-        axis.title, float(value[lowest].mean()), float(value[highest].mean()),
-        f"up to {edges[0]:,.3g}", f"from {edges[1]:,.3g}",
-    )  # fmt: skip
