@@ -25,6 +25,7 @@ from simulator.cli.terminal import (
     console,
     print_json,
     print_text,
+    share,
 )
 from simulator.errors import SimulatorError
 
@@ -66,7 +67,7 @@ def run(
             changes=changes or (),
             seed=seed,
             replicas=replicas,
-            precision=None if precision is None else _share(precision),
+            precision=None if precision is None else share(precision),
             workers=workers,
             out=out,
             progress=progress,
@@ -79,15 +80,6 @@ def run(
     elif not quiet:
         print_text(answer(result.answer(folder)))
     raise typer.Exit(_code(result))
-
-
-def _share(written: str) -> float:
-    from simulator.units import Unit
-
-    try:
-        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
-    except ValueError as unreadable:
-        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 def _code(result: RunResult) -> int:

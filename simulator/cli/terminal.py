@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANSWERED", "CODES", "INTERRUPTED", "MISSED", "MISTAKE", "UNFINISHED", "AsJson", "Asked", "Changes", "Commands",
-    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text",
+    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text", "share",
 ]  # fmt: skip
 
 ANSWERED, MISSED, MISTAKE, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -127,6 +127,16 @@ def print_json(document: Any) -> None:
     from simulator.report.folder import as_json
 
     typer.echo(as_json(document), nl=False)
+
+
+def share(written: str) -> float:
+    """The value of ``--precision``."""
+    from simulator.units import Unit
+
+    try:
+        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
+    except ValueError as unreadable:
+        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 class Progress:

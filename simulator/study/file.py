@@ -24,13 +24,15 @@ __all__ = ["is_study", "read_study", "study_of"]
 _CLOSING = {"[": "]", "{": "}", '"': '"', "'": "'"}
 
 
-def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> Study:
+def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = (), **asked: Any) -> Study:
     """The study of a file or packaged name.
 
     Parameters
     ----------
     changes
         ``path=value``: fixed for all points, instead of what the file says of that path; ``path=a,b,c``: a factor.
+    asked
+        Keys of the file with other values: ``replicas``, ``precision``, ``mode``.
 
     Raises
     ------
@@ -39,6 +41,9 @@ def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> 
     """
     file = find(os.fspath(path), kind="study")
     document = load(file, keys="name, question, base, factors …")
+    without = ("replicas", "precision") if asked.get("mode") == "plan" else ()
+    data = {key: value for key, value in document.data.items() if key not in without}
+    document = Document(data | asked, document.places)
     return _checked(*_changed(document, changes), folder=file.parent)
 
 
@@ -176,7 +181,5 @@ def _on_base(study: Study, document: Document, folder: pathlib.Path | None) -> t
         name: factor.model_copy(update={"whole": True}) if name in whole else factor
         for name, factor in study.factors.items()
     }
-    found = study.model_copy(
-        update={"base": pathlib.Path(study.base).stem if named else str(file), "factors": factors}
-    )
+    found = study.model_copy(update={"base": pathlib.Path(study.base).stem if named else str(file), "factors": factors})
     return found, list(value_faults(found, base, document))

@@ -25,7 +25,7 @@ from simulator.study.outputs import Value
 from simulator.study.salvage import salvage
 from simulator.study.tables import Header, check_kind, connect, header, make, quoted
 
-__all__ = ["Row", "Store", "readable"]
+__all__ = ["Row", "Store", "damaged", "readable"]
 
 _PAGE = 10_000  # rows looked at together
 _BETWEEN = 0.25  # least time between two batches [s]
@@ -43,17 +43,25 @@ def _literal(label: str) -> str:
     return label if _JSON_NUMBER.fullmatch(label) else json.dumps(label, ensure_ascii=False)
 
 
+def damaged(refused: Exception) -> bool:
+    """Whether a page of the file contradicts another, or is none."""
+    return _code(refused) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _code(refused: Exception) -> int:
+    return int(getattr(refused, "sqlite_errorcode", 0)) & 0xFF  # what Python itself refuses has none
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """What SQLite refuses is for the user to put right: say what, where, and what was saved."""
     try:
         yield
     except sqlite3.DatabaseError as refused:
-        kind = refused.sqlite_errorcode & 0xFF if hasattr(refused, "sqlite_errorcode") else 0
-        if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if damaged(refused):
             raise SimulatorError(f"{path}: damaged ({refused}); {salvage(path)}") from refused
         said = str(refused)
-        if kind == sqlite3.SQLITE_FULL:
+        if _code(refused) == sqlite3.SQLITE_FULL:
             said = "the disk is full; what was saved before stays: make room, then the same command goes on from there"
         raise SimulatorError(f"{path}: cannot be read or written: {said}") from refused
 

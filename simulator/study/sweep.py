@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import threading
@@ -27,7 +28,7 @@ from simulator.study.store import Row, Store
 from simulator.study.tables import Header
 from simulator.study.task import Outcome, Performer, Task, Tasks, Work, perform
 
-__all__ = ["Progress", "Swept", "sweep"]
+__all__ = ["Progress", "Swept", "default_name", "sweep"]
 
 _LOOK = 20  # replicas between two looks at the spread, as in simulator.study.replicate
 _AT_ONCE = 1.0  # s in which a study may be done before other processes are worth their start
@@ -86,8 +87,20 @@ def sweep(
         return _Sweep(store, design, work, engine, watch, performer).run()
 
 
-def _header(study: Study, scenario: str, seed: int, points: int) -> Header:
+def default_name(study: Study) -> str:
+    """A store's name that the same question finds again: ``<name>-<digest>.db``."""
+    scenario = digest(read(study.base, changes=study.fixed))
+    asked = json.dumps([scenario, study.mode, study.kept, _points(study)], sort_keys=True)
+    return f"{study.name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}.db"
+
+
+def _points(study: Study) -> str:
+    """What points there are, as JSON."""
     plain = study.model_dump(mode="json", by_alias=True)
+    return json.dumps({key: plain[key] for key in ("factors", "design")}, sort_keys=True)
+
+
+def _header(study: Study, scenario: str, seed: int, points: int) -> Header:
     return Header(
         study=study.name,
         question=study.question,
@@ -96,7 +109,7 @@ def _header(study: Study, scenario: str, seed: int, points: int) -> Header:
         scenario=scenario,
         mode=study.mode,
         factors=tuple(study.factors),
-        design=json.dumps({key: plain[key] for key in ("factors", "design")}, sort_keys=True),
+        design=_points(study),
         points=points,
         outputs=study.kept,
         seed=seed,
@@ -104,7 +117,7 @@ def _header(study: Study, scenario: str, seed: int, points: int) -> Header:
         catalogue=catalogue.digest(),
         replicas=study.runs,
         precision=study.precision,
-        definition=json.dumps(plain),
+        definition=study.model_dump_json(by_alias=True),
     )
 
 
