@@ -14,7 +14,7 @@ from simulator.errors import SimulatorError
 from simulator.study.factor import Level
 from simulator.study.schema import Study
 
-__all__ = ["Design", "Drawn", "Listed", "design_of"]
+__all__ = ["Design", "Drawn", "Listed", "Tried", "design_of"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,20 @@ class Drawn(Design):
         """The value of each factor at the point's share of its probability."""
         row = self.shares[self._inside(index)].tolist()
         return tuple(factor.at(name, share) for (name, factor), share in zip(self.factors.items(), row, strict=True))
+
+
+@dataclass(frozen=True)
+class Tried(Design):
+    """Points that were found one after the other."""
+
+    found: tuple[tuple[Level, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def levels(self, index: int) -> tuple[Level, ...]:
+        """The value of each factor at a point."""
+        return self.found[self._inside(index)]
 
 
 def design_of(study: Study) -> Design:

@@ -101,6 +101,11 @@ class Objective(_Section):
         return self
 
     @property
+    def goal(self) -> Literal["minimise", "maximise"]:
+        """Which way is better."""
+        return "maximise" if self.minimise is None else "minimise"
+
+    @property
     def output(self) -> str:
         """The column in question."""
         return self.minimise or self.maximise or ""

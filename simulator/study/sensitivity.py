@@ -15,55 +15,43 @@ SALib's documentation of ``SALib.analyze.sobol``, which does the arithmetic, and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator.errors import SimulatorError
+from simulator.results.sensitivity import Index, Sensitivity
+from simulator.study.findings import findings, load
 from simulator.study.schema import DesignRequest, Study
+from simulator.study.store import readable
 
-__all__ = ["Index", "Sensitivity", "analysed", "sampled"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["analysed", "figure", "installed", "sampled", "values_of"]
 
 _BASE = 64  # base points where the study names none
 _SEED = 1  # of the bootstrap: the same values have the same intervals
 _RESAMPLES = 400
-_NARROW = 0.1  # half of an interval that a ranking can rest on
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
-    """One factor's indices, each with half of its 95 % interval (bootstrap)."""
+def installed() -> Any:
+    """SALib's analysis.
 
-    factor: str
-    first: float
-    first_half: float
-    total: float
-    total_half: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
-    """What an output hangs on, the widest total index first; no indices of an output that never moves."""
-
-    output: str
-    base: int  # base points whose values are all known
-    dropped: int  # the others
-    mean: float
-    deviation: float
-    indices: tuple[Index, ...]
-
-    @property
-    def wanted(self) -> int | None:
-        """Base points that would bring the widest interval down to ±0.1; None: it is narrow enough.
-
-        Intervals shrink with the root of the number of points; powers of two keep the sequence balanced.
-        """
-        widest = max((max(index.first_half, index.total_half) for index in self.indices), default=0.0)
-        if widest <= _NARROW:
-            return None
-        return 1 << math.ceil(math.log2(self.base * (widest / _NARROW) ** 2))
+    Raises
+    ------
+    SimulatorError
+        It is not installed.
+    """
+    try:
+        from SALib.analyze import sobol  # 0.5 s
+    except ImportError as absent:
+        raise SimulatorError(
+            "sensitivity: needs SALib, of the extra `analysis`: pip install 'simgpu[analysis]'"
+        ) from absent
+    return sobol
 
 
 def sampled(study: Study, *, base: int | None = None) -> Study:
@@ -85,6 +73,24 @@ def sampled(study: Study, *, base: int | None = None) -> Study:
     return study.model_copy(update={"design": DesignRequest(kind="saltelli", n=n, seed=study.design.seed)})
 
 
+def values_of(path: Path, output: str) -> np.ndarray:
+    """The mean of an output at every point of a store, NaN where there is none."""
+    with readable(path) as (db, header):
+        values = np.full(header.points, np.nan)
+        place = header.outputs.index(output)
+        for finding in findings(db, header):
+            mean = finding.means[place]
+            values[finding.point] = np.nan if mean is None else mean
+    return values
+
+
+def figure(path: Path, found: Sensitivity, headline: str) -> Figure:
+    """How far each factor moves an output, and its indices."""
+    from simulator.report.search_figures import sensitivity
+
+    return sensitivity(load(path), found, headline=headline)
+
+
 def analysed(output: str, factors: Sequence[str], values: np.ndarray) -> Sensitivity:
     """The indices of an output.
 
@@ -99,12 +105,7 @@ def analysed(output: str, factors: Sequence[str], values: np.ndarray) -> Sensiti
     SimulatorError
         SALib is not installed, or less than half of the base points are whole.
     """
-    try:
-        from SALib.analyze import sobol  # 0.5 s
-    except ImportError as absent:
-        raise SimulatorError(
-            "sensitivity: needs SALib, of the extra `analysis`: pip install 'simgpu[analysis]'"
-        ) from absent
+    sobol = installed()
     groups = values.reshape(-1, len(factors) + 2)
     whole = np.isfinite(groups).all(axis=1)
     known = groups[whole].ravel()
