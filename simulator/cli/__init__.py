@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli import scenarios, studies
+from simulator.cli import analysis, scenarios, studies
 from simulator.cli.terminal import CODES, Commands
 
 __all__ = ["app", "main"]
@@ -31,6 +31,8 @@ for _command in (
     scenarios.compare,
     studies.sweep,
     studies.results,
+    analysis.sensitivity,
+    analysis.optimise,
     scenarios.check,
     scenarios.new,
     scenarios.schema,

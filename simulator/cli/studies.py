@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from simulator.cli.terminal import INTERRUPTED, MISTAKE, AsJson, Quiet, print_js
 from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
+    from simulator.study.engines import Engine
     from simulator.study.findings import Finding, Overview
     from simulator.study.schema import Study
 
@@ -38,6 +40,29 @@ StoreAsked = Annotated[Path, typer.Argument(metavar="STORE", help="What simgpu s
 Replicas = Annotated[
     int | None, typer.Option(min=1, max=1_000_000, help="Runs of each point, under the same seeds.", show_default=False)
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Stop a point's replicas once its mean time to train is known that well, e.g. 1%.",
+        show_default=False,
+    ),
+]
+PlanOnly = Annotated[bool, typer.Option("--plan-only", help="The expectation in closed form: nothing is simulated.")]
+StoreOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="STORE", help="File for the results, by default one below runs/; one that is there is gone on with."
+    ),
+]
+EngineName = Annotated[str, typer.Option(metavar="local|dask", help="This machine's cores, or a Dask cluster.")]
+Address = Annotated[
+    str | None, typer.Option(help="Of the cluster's scheduler, e.g. tcp://10.0.0.1:8786.", show_default=False)
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Processes; default: one a core.", show_default=False)
+]
+JsonLines = Annotated[bool, typer.Option("--json-lines", help="Progress on stderr as one JSON object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Go ahead with more than a million tasks.")]
 
 
@@ -48,13 +73,14 @@ def study_of(
     replicas: int | None = None,
     precision: str | None = None,
     plan_only: bool = False,
+    **asked_for: Any,
 ) -> Study:
-    """The study a command line means."""
+    """The study a command line means; ``asked_for`` are other keys of a study file."""
     from simulator.scenario import find, packaged
     from simulator.study.file import is_study, read_study
     from simulator.study.file import study_of as of_scenario
 
-    given: dict[str, Any] = {
+    given: dict[str, Any] = asked_for | {
         "replicas": replicas,
         "precision": None if precision is None else share(precision),
         "mode": "plan" if plan_only else None,
@@ -72,60 +98,48 @@ def sweep(
     *,
     changes: Lists = None,
     replicas: Replicas = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Stop a point's replicas once its mean time to train is known that well, e.g. 1%.",
-            show_default=False,
-        ),
-    ] = None,
-    plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="The expectation in closed form: nothing is simulated.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="STORE", help="File for the results, by default one below runs/; one that is there is gone on with."
-        ),
-    ] = None,
-    engine: Annotated[
-        str, typer.Option(metavar="local|dask", help="This machine's cores, or a Dask cluster.")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Of the cluster's scheduler, e.g. tcp://10.0.0.1:8786.", show_default=False)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Processes; default: one a core.", show_default=False)
-    ] = None,
+    precision: Precision = None,
+    plan_only: PlanOnly = False,
+    out: StoreOut = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
     yes: Yes = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json-lines", help="Progress on stderr as one JSON object a line.")
-    ] = False,
+    json_lines: JsonLines = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer a scenario at many points: a study file, or lists behind --set; what is done already is kept."""
     from simulator.cli.progress import Bar, Lines
-    from simulator.study.engines import engine as engine_of
     from simulator.study.sweep import default_name
     from simulator.study.sweep import sweep as perform
 
-    if engine not in ("local", "dask"):
-        raise SimulatorError(f"--engine: expected local or dask; got {engine!r}")
     study = study_of(asked, changes, replicas=replicas, precision=precision, plan_only=plan_only)
     check_size(study, yes=yes)
     store = out or Path("runs") / default_name(study)
-    with engine_of("local" if engine == "local" else "dask", workers=workers, address=address) as chosen:
-        if chosen.link and not quiet:
-            typer.echo(f"what the workers do: {chosen.link}", err=True)
-        with Lines() if json_lines else Bar(shown=not quiet) as watch:
-            found = perform(study, store, chosen, watch=watch)
-    _show(store, as_json=as_json, quiet=quiet)
+    with (
+        engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
+        Lines() if json_lines else Bar(shown=not quiet) as watch,
+    ):
+        found = perform(study, store, chosen, watch=watch)
+    _show(store, as_json=as_json, quiet=quiet, figure=store.with_suffix(".png"))
     if found.interrupted:
         there = found.progress.before + found.progress.done
         typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def engine_of(name: str, *, workers: int | None, address: str | None, quiet: bool) -> Iterator[Engine]:
+    """The engine a command line means."""
+    from simulator.study.engines import engine
+
+    if name not in ("local", "dask"):
+        raise SimulatorError(f"--engine: expected local or dask; got {name!r}")
+    with engine("local" if name == "local" else "dask", workers=workers, address=address) as chosen:
+        if chosen.link and not quiet:
+            typer.echo(f"what the workers do: {chosen.link}", err=True)
+        yield chosen
 
 
 def check_size(study: Study, *, yes: bool) -> None:
@@ -155,6 +169,9 @@ def results(
     parquet: Annotated[
         Path | None, typer.Option("--parquet", metavar="FILE", help="As --csv; needs pyarrow.", show_default=False)
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The study's figure, as PNG.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Summarise what a sweep found: means and their 95 % intervals, the best point, what failed and why."""
@@ -181,7 +198,7 @@ def results(
     if csv or parquet or markdown:
         typer.echo("files: " + ", ".join(str(path) for path in (csv, parquet, markdown) if path is not None))
     elif query is None:
-        _show(store, as_json=as_json, quiet=False)
+        _show(store, as_json=as_json, quiet=False, figure=figure)
     elif as_json:
         print_json([dict(zip(titles, row, strict=True)) for row in rows])
     else:
@@ -236,16 +253,35 @@ def _points(store: Path) -> tuple[list[str], Iterable[list[str]], int]:
     return titles, rows(), len(header.factors)
 
 
-def _show(store: Path, *, as_json: bool, quiet: bool) -> None:
+def _show(store: Path, *, as_json: bool, quiet: bool, figure: Path | None = None) -> None:
     from simulator.study.findings import overview
 
     found = overview(store)
+    drawn = figure is not None and _draw(store, found.by, figure)
     if as_json:
         print_json(_document(found, store))
     elif not quiet:
         _print_overview(found, store)
+        if drawn:
+            typer.echo(f"figure: {figure}")
     if not found.done and (found.failed or found.lost):
         raise typer.Exit(MISTAKE)
+
+
+def _draw(store: Path, output: str, figure: Path) -> bool:
+    """Write the figure of an output, if it has one; without one, none of another study stays."""
+    from functools import partial
+
+    from simulator.report import figures
+    from simulator.report.folder import remove, write
+    from simulator.study.picture import picture
+
+    drawn = picture(store, output)
+    if drawn is None:
+        remove(figure)
+    else:
+        write(figure, partial(figures.save, drawn))
+    return drawn is not None
 
 
 def _document(found: Overview, store: Path) -> dict[str, Any]:

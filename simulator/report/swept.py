@@ -11,7 +11,7 @@ from rich.text import Text
 from simulator.report.tables import table
 from simulator.report.words import count, money, percent
 
-__all__ = ["Line", "Lost", "answers", "cells", "failed", "markdown"]
+__all__ = ["Line", "Lost", "answers", "cells", "failed", "markdown", "shown"]
 
 _SHARES = ("goodput", "mfu", "availability", "finished")
 
@@ -19,7 +19,10 @@ Line = tuple[Sequence[str], int, Sequence[float | None], Sequence[float | None]]
 Lost = tuple[int, str, str]  # tasks, reason, how to see it
 
 
-def _shown(output: str, value: float, digits: int = 4) -> str:
+def shown(output: str, value: float | None, digits: int = 4) -> str:
+    """A value of an output as people read it."""
+    if value is None:
+        return "–"
     if "_usd" in output:
         return money(value)
     return percent(value) if output in _SHARES else f"{value:,.{digits}g}" if abs(value) < 1e4 else f"{value:,.0f}"
@@ -28,7 +31,7 @@ def _shown(output: str, value: float, digits: int = 4) -> str:
 def _cell(output: str, mean: float | None, half: float | None) -> str:
     if mean is None:
         return "–"
-    return _shown(output, mean) + (f" ± {_shown(output, half, digits=2)}" if half is not None else "")
+    return shown(output, mean) + (f" ± {shown(output, half, digits=2)}" if half is not None else "")
 
 
 def cells(outputs: Sequence[str], line: Line) -> list[str]:

@@ -23,7 +23,7 @@ _MOST_FAULTS = 20  # worth reading
 def design_faults(study: Study) -> Iterator[tuple[Path, str]]:
     """Factors that the design cannot take, and designs that no one could run."""
     counts = {name: levels(factor) for name, factor in study.factors.items()}
-    if study.design.drawn:
+    if study.design.kind not in ("grid", "zip"):
         return
     kind = study.design.kind
     endless = [name for name, count in counts.items() if not count]

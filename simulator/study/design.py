@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from simulator.errors import SimulatorError
 from simulator.study.factor import Level
 from simulator.study.schema import Study
 
-__all__ = ["Design", "Drawn", "Listed", "design_of"]
+__all__ = ["Design", "Drawn", "Listed", "Tried", "design_of"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,20 @@ class Drawn(Design):
         return tuple(factor.at(name, share) for (name, factor), share in zip(self.factors.items(), row, strict=True))
 
 
+@dataclass(frozen=True)
+class Tried(Design):
+    """Points that were found one after the other."""
+
+    found: tuple[tuple[Level, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def levels(self, index: int) -> tuple[Level, ...]:
+        """The value of each factor at a point."""
+        return self.found[self._inside(index)]
+
+
 def design_of(study: Study) -> Design:
     """The study's points; the same ones for the same study.
 
@@ -91,6 +106,8 @@ def design_of(study: Study) -> Design:
         A Latin hypercube or a Sobol sequence without SciPy.
     """
     asked = study.design
+    if asked.kind == "search":
+        raise SimulatorError(f"{study.name}: expected a design whose points are known before; simgpu optimise searches")
     if not asked.drawn:
         return Listed(study.factors, together=asked.kind == "zip")
     return Drawn(study.factors, _drawn(asked.kind, asked.n or 0, len(study.factors), asked.seed))
@@ -110,4 +127,12 @@ def _drawn(kind: str, n: int, dimensions: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if kind == "latin-hypercube":
         return np.asarray(qmc.LatinHypercube(dimensions, rng=rng).random(n))
-    return np.asarray(qmc.Sobol(dimensions, rng=rng).random(n))
+    with warnings.catch_warnings():  # the study's remarks have said what SciPy has to say of other numbers
+        warnings.filterwarnings("ignore", "The balance properties")
+        if kind == "sobol":
+            return np.asarray(qmc.Sobol(dimensions, rng=rng).random(n))
+        base, other = np.split(qmc.Sobol(2 * dimensions, rng=rng).random(n), 2, axis=1)
+    # Saltelli's order, as SALib reads it: a base point, then it with one coordinate after the other from the second
+    # point, then that
+    crossed = np.where(np.eye(dimensions, dtype=bool), other[:, None, :], base[:, None, :])
+    return np.concatenate([base[:, None, :], crossed, other[:, None, :]], axis=1).reshape(-1, dimensions)

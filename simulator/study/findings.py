@@ -22,7 +22,7 @@ from simulator.study.tables import Header, quoted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Failure", "Finding", "Overview", "command", "findings", "load", "overview", "query"]
+__all__ = ["Failure", "Finding", "Overview", "command", "findings", "load", "overview", "query", "reproduced"]
 
 _MORE_IS_BETTER = {"goodput", "mfu", "tokens_per_second", "mtti_h"}
 _NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -70,10 +70,15 @@ class Overview:
 
 def command(header: Header, changes: Sequence[str], seed: int | None = None) -> str:
     """What gives one row again, in a shell."""
-    words = ["simgpu", "run" if header.mode == "simulate" else "plan", header.base]
-    for change in (*header.fixed, *changes):
+    return reproduced(header.mode, header.base, (*header.fixed, *changes), seed)
+
+
+def reproduced(mode: str, base: str, changes: Sequence[str], seed: int | None = None) -> str:
+    """The command for a scenario with changes."""
+    words = ["simgpu", "run" if mode == "simulate" else "plan", base]
+    for change in changes:
         words += ["--set", change]
-    if seed is not None and header.mode == "simulate":
+    if seed is not None and mode == "simulate":
         words += ["--seed", str(seed)]
     return shlex.join(words)
 

@@ -48,7 +48,7 @@ def _column(name: str) -> str:
 Output = Annotated[
     str, AfterValidator(_column), WithJsonSchema({"type": "string", "examples": ["time_to_train", "cost_usd"]})
 ]
-Kind = Literal["grid", "zip", "random", "latin-hypercube", "sobol"]
+Kind = Literal["grid", "zip", "random", "latin-hypercube", "sobol", "saltelli", "search"]
 
 
 class _Section(BaseModel):
@@ -61,7 +61,8 @@ class DesignRequest(_Section):
     kind: Kind = Field(
         default="grid",
         description="grid: every combination; zip: first with first, second with second; random, latin-hypercube and "
-        "sobol: n points drawn from ranges and distributions",
+        "sobol: n points drawn from ranges and distributions; saltelli: what simgpu sensitivity draws, n points and as "
+        "many more for each factor; search: what simgpu optimise tries, one after the other",
     )
     n: int | None = Field(
         default=None, ge=1, le=_MOST_DRAWN, description="points to draw; for sobol a power of two keeps its balance"
@@ -71,7 +72,7 @@ class DesignRequest(_Section):
     @property
     def drawn(self) -> bool:
         """Whether points are drawn rather than listed."""
-        return self.kind not in ("grid", "zip")
+        return self.kind not in ("grid", "zip", "search")
 
     @model_validator(mode="before")
     @classmethod
@@ -82,7 +83,7 @@ class DesignRequest(_Section):
     def _counted(self) -> DesignRequest:
         if self.drawn and self.n is None:
             raise ValueError(f"expected how many points to draw, e.g. {{kind: {self.kind}, n: 256}}; got no n")
-        if not self.drawn and self.n is not None:
+        if self.kind in ("grid", "zip") and self.n is not None:
             raise ValueError(f"expected no n, since a {self.kind} has the points its lists give it; got {self.n}")
         return self
 
@@ -98,6 +99,11 @@ class Objective(_Section):
         if (self.minimise is None) == (self.maximise is None):
             raise ValueError("expected one of minimise and maximise, e.g. {minimise: cost}")
         return self
+
+    @property
+    def goal(self) -> Literal["minimise", "maximise"]:
+        """Which way is better."""
+        return "maximise" if self.minimise is None else "minimise"
 
     @property
     def output(self) -> str:
@@ -173,7 +179,7 @@ class Study(_Section):
         """What a person should know before the study starts."""
         said = []
         n = self.design.n or 1
-        if self.design.kind == "sobol" and n & (n - 1):
+        if self.design.kind in ("sobol", "saltelli") and n & (n - 1):
             near = 1 << (n.bit_length() - 1)
             said.append(
                 f"design: a Sobol sequence is balanced at powers of two; {n:,} points are taken as they are, {near:,} "
@@ -203,7 +209,7 @@ class Study(_Section):
     @property
     def size(self) -> int:
         """Points of the design; 0 of one that cannot be."""
-        if self.design.drawn:
-            return self.design.n or 0
+        if self.design.drawn or self.design.kind == "search":
+            return (self.design.n or 0) * (len(self.factors) + 2 if self.design.kind == "saltelli" else 1)
         counts = [levels(factor) for factor in self.factors.values()]
         return math.prod(counts) if self.design.kind == "grid" else min(counts)

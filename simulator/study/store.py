@@ -34,7 +34,8 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 Row = tuple[int, int, int, str, str, float, tuple[Value, ...]]  # point, replica, seed, status, reason, took, outputs
 
 
-_MAY_GROW = ("replicas", "precision", "question", "base", "definition")  # a longer study begins with the shorter one
+# a longer study begins with the shorter one, a longer search with the shorter one
+_MAY_GROW = ("points", "replicas", "precision", "question", "base", "definition")
 _WHO = {"simgpu": "simgpu {}", "catalogue": "a catalogue whose digest begins with {:.8}"}
 
 
@@ -214,9 +215,10 @@ class Store:
                 self._db.execute("COMMIT")
         self._saved = time.monotonic()
 
-    def counts(self) -> dict[str, int]:
-        """Tasks by status."""
-        return dict(self._db.execute("SELECT status, count(*) FROM tasks GROUP BY status"))
+    def counts(self, points: int) -> dict[str, int]:
+        """Tasks of the first points by status."""
+        asked = "SELECT status, count(*) FROM tasks WHERE point < ? GROUP BY status"
+        return dict(self._db.execute(asked, (points,)))
 
     def histories(self, replicas: int) -> Iterator[tuple[int, str, Value]]:
         """Point, status and the precise output of the first replicas of each point, in order."""
@@ -259,7 +261,8 @@ def _continued(db: sqlite3.Connection, there: Header, asked: Header, path: Path)
     other = [key for key in before if key not in _MAY_GROW and before[key] != now[key]]
     if other:
         raise SimulatorError(f"{path}: holds another study: {', '.join(other)} differ; choose another file with --out")
-    grown = replace(asked, replicas=max(there.replicas, asked.replicas))
+    most = {key: max(before[key], now[key]) for key in ("points", "replicas")}
+    grown = replace(asked, **most)
     db.execute("BEGIN IMMEDIATE")
     db.executemany(
         "UPDATE study SET value = ? WHERE key = ?", [(json.dumps(getattr(grown, key)), key) for key in _MAY_GROW]

@@ -20,7 +20,7 @@ from simulator import catalogue
 from simulator.errors import SimulatorError
 from simulator.results.ensemble import statistic
 from simulator.scenario import digest, read
-from simulator.study.design import design_of
+from simulator.study.design import Design, design_of
 from simulator.study.engines import Engine
 from simulator.study.feed import Feed
 from simulator.study.schema import Study
@@ -67,6 +67,7 @@ def sweep(
     path: Path,
     engine: Engine,
     *,
+    design: Design | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
     performer: Performer = perform,
 ) -> Swept:
@@ -75,13 +76,18 @@ def sweep(
     The numbers are those of the tasks, whatever the engine, its workers and the order in which they finish.  The first
     Ctrl-C lets the chunks end that are under way, the second does not; the store is whole after both.
 
+    Parameters
+    ----------
+    design
+        The points; default: those of the study's design.  A store whose points grow goes on with the new ones.
+
     Raises
     ------
     SimulatorError
         The base scenario is wrong, the store cannot be used, or the workers are of another version.
     """
     scenario = read(study.base, changes=study.fixed)
-    design = design_of(study)
+    design = design_of(study) if design is None else design
     header = _header(study, digest(scenario), scenario.seed, len(design))
     work = Work(header.scenario, study.mode, header.outputs, scenario)
     with Store.open(path, header) as store:
@@ -155,7 +161,7 @@ class _Sweep:
         self._store, self._design, self._engine, self._watch = store, design, engine, watch
         self._call = (performer, work, _who())
         self._tasks = Tasks(design, store.header.replicas, store.header.seed)
-        self._before = sum(n for status, n in store.counts().items() if status != "lost")
+        self._before = sum(n for status, n in store.counts(len(design)).items() if status != "lost")
         self._done = self._failed = 0
         self._began = time.monotonic()
         self._feed: Feed | None = None
@@ -183,9 +189,9 @@ class _Sweep:
         """
         header = self._store.header
         if header.precision is None:
-            yield self._store.missing(range(header.points), range(header.replicas))
+            yield self._store.missing(range(len(self._design)), range(header.replicas))
             return
-        points: Sequence[int] = range(header.points)
+        points: Sequence[int] = range(len(self._design))
         for begin in range(0, header.replicas, _LOOK):
             yield self._store.missing(points, range(begin, min(begin + _LOOK, header.replicas)))
             points = self._wide(begin + _LOOK, header.precision)

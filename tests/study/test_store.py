@@ -138,7 +138,7 @@ def test_tables_of_another_kind_are_refused_by_name(filled):
 
 
 def test_another_study_is_not_mixed_in(filled):
-    with pytest.raises(SimulatorError, match=r"holds another study: design, points differ; choose another file"):
+    with pytest.raises(SimulatorError, match=r"holds another study: design differ; choose another file"):
         fill(filled, study(scales="failures.scale=1,2"))
     with pytest.raises(SimulatorError, match="holds another study: fixed, scenario differ"):
         fill(filled, study_of("aws-p5", [SCALES, "site.pue=1.5"], replicas=50))
