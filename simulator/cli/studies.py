@@ -122,7 +122,8 @@ def sweep(
         Lines() if json_lines else Bar(shown=not quiet) as watch,
     ):
         found = perform(study, store, chosen, watch=watch)
-    _show(store, as_json=as_json, quiet=quiet, figure=store.with_suffix(".png"))
+    figure = None if found.interrupted else store.with_suffix(".png")
+    _show(store, as_json=as_json, quiet=quiet, figure=figure)
     if found.interrupted:
         there = found.progress.before + found.progress.done
         typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)
