@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "Lines"]
 
 _EVERY = 1.0  # s
-_STOPPING = "finishing what is under way; Ctrl-C again stops at once"
+
+
+def _write(line: str) -> None:
+    """A line from within a signal's handler, which may have interrupted a print."""
+    os.write(2, f"{line}\n".encode())
 
 
 class Bar:
@@ -23,16 +28,12 @@ class Bar:
         self._shown = shown and sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
-        self._warned = False
 
     def __enter__(self) -> Bar:
         return self
 
     def __call__(self, progress: Progress) -> None:
         """So far have we come."""
-        if progress.stopping and not self._warned:
-            self._warned = True
-            print(_STOPPING, file=sys.stderr, flush=True)
         if not self._shown or (self._bar is None and progress.took < _EVERY):
             return
         if self._bar is None:
@@ -42,6 +43,10 @@ class Bar:
         days = "" if (progress.left or 0) < 86400 else f" · {progress.left / 86400:,.1f} d left"  # type: ignore[operator]
         told = f"{progress.rate:,.3g} tasks/s{days or left}{failed}"
         self._bar.update(self._task, completed=progress.before + progress.done, total=progress.total, told=told)
+
+    def stopping(self) -> None:
+        """Somebody has asked it to end."""
+        _write("finishing what is under way; Ctrl-C again stops at once")
 
     def _start(self) -> None:
         from rich.console import Console
@@ -69,10 +74,13 @@ class Lines:
 
     def __call__(self, progress: Progress) -> None:
         """So far have we come."""
-        stops = self._last is not None and progress.stopping > self._last.stopping
-        if self._last is None or stops or time.monotonic() - self._said > _EVERY:
+        if self._last is None or time.monotonic() - self._said > _EVERY:
             self._say("begin" if self._last is None else "progress", progress)
         self._last = progress
+
+    def stopping(self) -> None:
+        """Somebody has asked it to end."""
+        _write(json.dumps({"event": "stopping"}))
 
     def _say(self, event: str, progress: Progress) -> None:
         self._said = time.monotonic()
@@ -85,7 +93,6 @@ class Lines:
             "took_s": round(progress.took, 3),
             "rate_per_s": round(progress.rate, 3),
             "left_s": None if progress.left is None else round(progress.left, 1),
-            "stopping": progress.stopping,
         }
         print(json.dumps(line), file=sys.stderr, flush=True)
 

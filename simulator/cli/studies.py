@@ -121,7 +121,7 @@ def sweep(
         engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
         Lines() if json_lines else Bar(shown=not quiet) as watch,
     ):
-        found = perform(study, store, chosen, watch=watch)
+        found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
     figure = None if found.interrupted else store.with_suffix(".png")
     _show(store, as_json=as_json, quiet=quiet, figure=figure)
     if found.interrupted:
