@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.errors import PlanError
 from simulator.units import Fraction, Rate, Ratio, Seconds
@@ -120,6 +119,8 @@ class Maintenance(_Section):
 class Fleet(CatalogueEntry):
     """What a fleet was seen to suffer, per node of ``accelerators`` accelerators."""
 
+    shelf = "failures"
+
     accelerators: int = Field(ge=1, description="accelerators per node in the fleet the rates come from")
     classes: dict[str, FailureClass] = Field(min_length=1)
     repair: tuple[RepairBand, ...] = Field(min_length=1)
@@ -133,11 +134,6 @@ class Fleet(CatalogueEntry):
     def _shares(self) -> Fleet:
         _check_repair(self.repair)
         return self
-
-    @classmethod
-    def load(cls, name: str) -> Fleet:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("failures", name))
 
     def restart_time(self, accelerators: float) -> float:
         """Stop to first step: schedule, load, communicators, warm-up. [s]

@@ -154,11 +154,11 @@ def _data_parallel(
     for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
         who = group(machine, np.maximum(ranks, 1), stride)
         gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
-        scattered = pieces * all_gather(who, gradients / pieces)
-        gathered = pieces * all_gather(who, weights / pieces)
         buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
-        bucketed = buckets * (all_gather(who, gradients / buckets) + all_gather(who, weights / buckets))
-        by_stage = [all_reduce(who, gradients), bucketed, count * scattered + gathered]
+        times = np.array([pieces, pieces, buckets, buckets])
+        each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
+        scattered, gathered, reduced, renewed = each
+        by_stage = [all_reduce(who, gradients), reduced + renewed, count * scattered + gathered]
         total = total + np.select(
             [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
         )
@@ -168,9 +168,9 @@ def _data_parallel(
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
-    times = np.where(L.zero >= 2, count, rounds)
+    windows = np.where(L.zero >= 2, count, rounds)
     last = np.maximum(1 / (layers * np.where(L.zero >= 2, count, 1)), 1 - machine.hidden)
-    exposed = np.maximum(total - times * window, last * total)
+    exposed = np.maximum(total - windows * window, last * total)
     slowed: Numbers = exposed + recipe.software.contention * (total - exposed)
     return slowed
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.hardware import Storage
 from simulator.reliability import Fleet
@@ -39,15 +38,12 @@ _STANDBY = 60.0  # a spare's way in [s]
 class Runs(CatalogueEntry):
     """What hours of runs of one kind were found to be, over what their tuned steps would take."""
 
+    shelf = "runs"
+
     share: Fraction = Field(description="hours of the fastest steps over the hours spent, goodput taken out")
     low: Ratio = Field(description="7.5 % quantile of measured over predicted hours")
     high: Ratio = Field(description="92.5 % quantile")
     largest: int = Field(ge=1, description="most accelerators that were measured at once")
-
-    @classmethod
-    def load(cls, name: str) -> Runs:
-        """The catalogue's kind of run: ``training`` or ``benchmark``."""
-        return cls.model_validate(catalogue.entry("runs", name))
 
 
 @dataclass(frozen=True, slots=True)
