@@ -74,10 +74,12 @@ def _live(
     leaps = None
     if isinstance(calendar, HeapCalendar) and leaping and not hindrances(plan):
         leaps = Leaps(calendar, plan, cluster, record, workshop, hazards, trainings[0])
-    while not all(cluster.finished) and calendar.peek() <= plan.horizon:
+    due = calendar.peek()
+    while due <= plan.horizon and not all(cluster.finished):
         if leaps is None or not leaps.leap():
             calendar.step()
-        if cluster.dirty and calendar.peek() > calendar.now:  # one sample per moment, after all of its changes
+        due = calendar.peek()
+        if cluster.dirty and due > calendar.now:  # one sample per moment, after all of its changes
             record.meter(calendar.now, cluster)
 
     end = calendar.now if all(cluster.finished) else plan.horizon

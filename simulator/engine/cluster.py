@@ -65,6 +65,7 @@ class Cluster:
         self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
         self._watts = [0.0] * len(plan.jobs)
         self._at_most = 0.0  # what all nodes together draw when idle [W]
+        self._promised = 0.0  # what all jobs together may draw [W]
         self.entitle()
 
     def install(self, pool: int, nodes: int) -> None:
@@ -96,6 +97,8 @@ class Cluster:
 
     def best(self, job: int) -> Rung | None:
         """The best rung the job is entitled to whose healthy nodes and watts nobody else holds."""
+        if not self._ladder[job]:
+            return None
         held, room = self.held[job], self._room[job]
         nodes = [
             min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
@@ -120,7 +123,10 @@ class Cluster:
         taken = tuple([want - have for want, have in zip(need, held, strict=True)])
         for pool, more in enumerate(taken):
             self.working[pool] += more
-        self.held[job], self.rungs[job] = list(need), rung
+        self.held[job] = list(need)
+        if rung is not self.rungs[job]:
+            self.rungs[job] = rung
+            self._promised = self._committed()
         self.dirty = True
         return taken
 
@@ -245,19 +251,18 @@ class Cluster:
 
     def left_for_idle(self) -> tuple[float, float]:
         """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
-        return self.cap * _ROUNDING - self._committed(), self._at_most
+        return self.cap * _ROUNDING - self._promised, self._at_most
 
     def draw(self) -> float:
         """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""
         watts, idling = 0.0, self.idle_on()
-        for job, rung in enumerate(self.rungs):
-            if rung is not None and self.computing[job]:
+        for rung, computing, held in zip(self.rungs, self.computing, self.held, strict=True):
+            if rung is not None and computing:
                 watts += rung.power
             else:
-                for pool, nodes in enumerate(self.held[job]):
-                    idling[pool] += nodes
-        for pool, nodes in enumerate(idling):
-            watts += nodes * self._idle_power[pool]
+                idling = [nodes + more for nodes, more in zip(idling, held, strict=True)]
+        for nodes, each in zip(idling, self._idle_power, strict=True):
+            watts += nodes * each
         return watts
 
     def _committed(self, but: int | None = None) -> float:
