@@ -26,6 +26,7 @@ WORDS = {
     "test_one_step": "one step of {}, in process",
     "test_many_layouts": "{} layouts of {} on 200,000 GPUs in one evaluation",
     "test_whole_search": "search for {} on 200,000 GPUs",
+    "test_points": "{} what-ifs of `tesla-h100`: sizes × machines × models, from change to cost, cold caches",
     "help": "`simgpu --help`, cold process",
     "plan": "`simgpu plan scenarios/colossus.yaml`, cold process",
     "run": "`simgpu run scenarios/colossus.yaml`, cold process",
@@ -48,18 +49,17 @@ AIRESIM = {
 }
 TARGETS = {"test_one_told_replica_of_colossus": "0.5 s", "test_a_thousand_replicas_of_colossus": "20 s",
            "test_one_step": "1 ms", "test_many_layouts": "100,000 layouts/s", "test_whole_search": "1 s",
-           "help": "0.3 s", "plan": "1 s", "run": "3 s"}  # fmt: skip
+           "test_points": "500 points/s", "help": "0.3 s", "plan": "1 s", "run": "3 s"}  # fmt: skip
 
 
 def row(one: dict) -> tuple[str, str, str]:
     """What was timed, the best of its rounds and the target."""
-    name, given = one["name"].split("[")[0], one["param"]
+    name, given = one["name"].split("[")[0], one.get("param")
     seconds = one["stats"]["min"]
     if name == "test_a_cold_process":
         return WORDS[given], show(seconds, "s"), TARGETS[given]
-    if name == "test_many_layouts":
-        count = one["extra_info"]["layouts"]
-        said = f"{show(seconds, 's')} ({count / seconds:,.0f} layouts/s)"
+    for counted, count in one["extra_info"].items():
+        said = f"{show(seconds, 's')} ({count / seconds:,.0f} {counted}/s)"
         return WORDS[name].format(f"{count:,}", given), said, TARGETS[name]
     return WORDS[name].format(given), show(seconds, "s"), TARGETS[name]
 

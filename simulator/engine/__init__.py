@@ -49,9 +49,7 @@ def sample(plan: Plan, *, seed: int, leaping: bool = True) -> Tally:
     return _live(plan, seed, HeapCalendar(), told=False, leaping=leaping)[1]
 
 
-def _live(
-    plan: Plan, seed: int, calendar: Calendar, *, told: bool, leaping: bool = False
-) -> tuple[Record, Tally]:
+def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool, leaping: bool = False) -> tuple[Record, Tally]:
     """The one life both calendars run."""
     drawn = plan if plan.recorded is None else replace(plan, causes=(), domains=(), ageing=Ageing())
     check_count(drawn)

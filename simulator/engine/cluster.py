@@ -61,6 +61,8 @@ class Cluster:
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
         self.dirty = True  # changed since the last sample
         self._idle_power = [pool.idle_power for pool in plan.pools]
+        self._holding_power = [pool.holding_power for pool in plan.pools]
+        self._building = 0.0  # what it draws for the installed nodes, whatever they do [W]
         self._ladder: list[tuple[Rung, ...]] = [() for _ in plan.jobs]  # the planned rung and those below it
         self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
         self._watts = [0.0] * len(plan.jobs)
@@ -72,12 +74,13 @@ class Cluster:
         """Nodes have arrived."""
         self.installed[pool] += nodes
         self._at_most += nodes * self.pools[pool].idle_power
+        self._building += nodes * self.pools[pool].standing_power
         self.exposure = sum(n * p.failure_weight for n, p in zip(self.installed, self.pools, strict=True))
 
     def entitle(self) -> None:
         """Work out each job's entitlement; for when deliveries, the cap or the jobs themselves have changed."""
         room = [n - int(n * pool.spare_share) for n, pool in zip(self.installed, self.pools, strict=True)]
-        watts = self.cap
+        watts = self.cap - self._building
         for index, job in enumerate(self.jobs):
             self._room[index], self._watts[index] = tuple(room), watts
             rungs = () if self.finished[index] else job.rungs
@@ -104,7 +107,8 @@ class Cluster:
             min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
             for pool in range(len(self.pools))
         ]
-        watts = math.inf if self.cap == math.inf else min(self._watts[job], self.cap - self._committed(but=job))
+        free = self.cap - self._building
+        watts = math.inf if free == math.inf else min(self._watts[job], free - self._committed(but=job))
         return next((rung for rung in self._ladder[job] if _fits(rung, nodes, watts)), None)
 
     def is_entitled(self, job: int, rung: Rung) -> bool:
@@ -251,19 +255,33 @@ class Cluster:
 
     def left_for_idle(self) -> tuple[float, float]:
         """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
-        return self.cap * _ROUNDING - self._promised, self._at_most
+        return self.cap * _ROUNDING - self._building - self._promised, self._at_most
 
     def draw(self) -> float:
-        """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""
-        watts, idling = 0.0, self.idle_on()
-        for rung, computing, held in zip(self.rungs, self.computing, self.held, strict=True):
-            if rung is not None and computing:
-                watts += rung.power
-            else:
-                idling = [nodes + more for nodes, more in zip(idling, held, strict=True)]
+        """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
+        watts, idling = self.standing(), self.idle_on()
+        for job, rung in enumerate(self.rungs):
+            watts += rung.running_power if rung is not None and self.computing[job] else self.holding(job)
         for nodes, each in zip(idling, self._idle_power, strict=True):
             watts += nodes * each
         return watts
+
+    def standing(self) -> float:
+        """What the building draws whatever the nodes do. [W]"""
+        return min(self._building, self.cap)
+
+    def holding(self, job: int) -> float:
+        """What a job's nodes draw while it does not compute. [W]"""
+        return sum([nodes * each for nodes, each in zip(self.held[job], self._holding_power, strict=True)])
+
+    def spare_power(self) -> float:
+        """What the cap leaves for nodes that no training job has set aside. [W]"""
+        return max(0.0, self.cap - self._building - self._promised)
+
+    def swing(self) -> float:
+        """What the jobs that compute draw between their saves beyond that mean. [W]"""
+        return sum([rung.power - rung.running_power for rung, on in zip(self.rungs, self.computing, strict=True)
+                    if rung is not None and on])  # fmt: skip
 
     def _committed(self, but: int | None = None) -> float:
         """Watts set aside for jobs, whether they compute at this moment or not. [W]"""

@@ -307,7 +307,19 @@ class Hazards:
 
     def _darken(self, domain: Domain, victims: Stream) -> None:
         """A vertex of the tree fails: a share of its nodes goes dark, and comes back together."""
-        pool, hit = self._cluster.neighbours(victims.uniform(), domain.nodes, domain.share)
+        share, cluster = victims.uniform(), self._cluster
+        if not domain.begin <= self._calendar.now < domain.end:
+            return
+        if domain.whole:
+            total, before = sum(cluster.installed), 0
+            for nodes in cluster.installed:
+                if nodes:
+                    self._darken_some(domain, *cluster.neighbours((before + nodes / 2) / total, nodes, domain.share))
+                before += nodes
+        else:
+            self._darken_some(domain, *cluster.neighbours(share, int(domain.nodes), domain.share))
+
+    def _darken_some(self, domain: Domain, pool: int, hit: dict[int | None, int]) -> None:
         dark = sum(hit.values())
         if not dark:
             return

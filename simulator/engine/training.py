@@ -86,9 +86,7 @@ class Training:
     job is an ``interruption``, so that running time over interruptions estimates the M of the closed forms.
     """
 
-    def __init__(
-        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int
-    ) -> None:
+    def __init__(self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
         self._calendar, self._index, self._cluster, self._record = calendar, index, cluster, record
         self._plan, self._job = plan, plan.jobs[index]
         again = [cause.name for cause in plan.causes if cause.repeats]
@@ -320,7 +318,7 @@ class Training:
     def _attempts(self, cause: Cause) -> int:
         """Restarts until one holds: a fault may be met again as soon as the job is back.
 
-            P(A > n) = p^n
+        P(A > n) = p^n
         """
         if not cause.repeats:
             return 1

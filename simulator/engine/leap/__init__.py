@@ -178,8 +178,7 @@ class Leaps:
         moments = moments[moments > self._calendar.now]
         down = [one.after(moments) for one in broken]
         running = np.searchsorted(begin, moments, side="right") == np.searchsorted(lived.over, moments, side="right")
-        standing = sum([n * pool.idle_power for n, pool in zip(cluster.held[0], cluster.pools, strict=True)])
-        watts = np.where(running, rung.power, standing)
+        watts = cluster.standing() + np.where(running, rung.running_power, cluster.holding(0))
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
@@ -190,7 +189,8 @@ class Leaps:
             stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
             return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
 
-        self._record.meter_many(moments, watts, sum(down[1:], down[0]), safe)
+        swing = np.where(running, rung.power - rung.running_power, 0.0)
+        self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
 
     def _go(self, lived: Chain, strikes: Strikes, own: Ints, counts: Flags, coming: dict[int, Coming]) -> None:
         """Put everybody where they are at the end, and let the job run."""
