@@ -18,7 +18,10 @@ from simulator.engine.replay import replay
 from simulator.engine.training import Training
 from simulator.plan.model import Ageing, Plan
 
-__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "sample", "simulate"]
+__all__ = [
+    "Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "hindrances", "sample",
+    "simulate",
+]  # fmt: skip
 
 
 def simulate(plan: Plan, *, seed: int | None = None) -> Log:
@@ -45,7 +48,14 @@ def simulate(plan: Plan, *, seed: int | None = None) -> Log:
 
 
 def sample(plan: Plan, *, seed: int, leaping: bool = True) -> Tally:
-    """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep, to the last bit."""
+    """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep.
+
+    Parameters
+    ----------
+    leaping
+        Live through weeks at once where the plan allows it (:mod:`simulator.engine.leap`), which is ten to twenty times
+        as fast and right to the last bits of its sums; without, the books are the same to the last bit.
+    """
     return _live(plan, seed, HeapCalendar(), told=False, leaping=leaping)[1]
 
 

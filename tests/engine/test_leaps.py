@@ -81,7 +81,8 @@ def lives(draw) -> Plan:
         pools = [replace(one, holding_power=400.0, standing_power=10.0) for one in pools]
         rungs = [replace(one, running_power=0.9 * one.power) for one in rungs]
     grid = Source("grid", (PowerStep(0.0, 50_000.0), PowerStep(123_456.0, 70_000.0)), 1e-8, 1e-7)
-    watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # enough for five idle nodes
+    for_idle = draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # the last is enough for five of them
+    watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + for_idle
     return plan(
         pools,
         [job(draw(st.sampled_from([1e8, 2e9])), *rungs)],
