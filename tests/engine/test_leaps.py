@@ -50,10 +50,10 @@ class Counted:
         self.leaps = 0
         leapt = leap.Leaps._leap
 
-        def counting(leaps: leap.Leaps, until: float) -> bool:
-            did = leapt(leaps, until)
-            self.leaps += did
-            return did
+        def counting(leaps: leap.Leaps, until: float) -> int:
+            lived = leapt(leaps, until)
+            self.leaps += lived > 0
+            return lived
 
         monkeypatch.setattr(leap.Leaps, "_leap", counting)
         monkeypatch.setattr(leap, "WORTH", worth)
