@@ -236,6 +236,16 @@ class Failures(_Section):
             A class that the fleet does not have has no rate, or a change makes one impossible.
         """
         fleet = Fleet.load(self.fleet)
+        asked = {"nodes": self.nodes, "repair": self.repair}
+        changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        if self.stages:
+            changes["restart"] = {**fleet.restart, **self.stages}
+        if self.classes or self.domains or self.scale != 1:
+            changes |= self._rated(fleet)
+        return fleet.model_copy(update=changes)
+
+    def _rated(self, fleet: Fleet) -> dict[str, Any]:
+        """The fleet's classes and domains with this section's differences, rates scaled."""
         classes = {name: dict(one) for name, one in fleet.classes.items()}
         for name, change in self.classes.items():
             written = {key: value for key, value in change if value is not None}
@@ -246,13 +256,7 @@ class Failures(_Section):
         made = {name: _rebuilt(name, one, self.scale) for name, one in classes.items()}
         domains = {**fleet.domains, **self.domains}
         scaled = {name: one.model_copy(update={"rate": one.rate * self.scale}) for name, one in domains.items()}
-        stages = {**fleet.restart, **self.stages}
-        changes: dict[str, Any] = {"classes": made, "domains": scaled, "restart": stages}
-        if self.nodes is not None:
-            changes["nodes"] = self.nodes
-        if self.repair is not None:
-            changes["repair"] = self.repair
-        return fleet.model_copy(update=changes)
+        return {"classes": made, "domains": scaled}
 
 
 def _rebuilt(name: str, values: Mapping[str, Any], scale: float) -> FailureClass:

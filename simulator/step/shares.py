@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simulator.step.candidates import divisors
+from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine, slowest
 from simulator.step.pipeline import microbatches
-from simulator.step.search import Answer, divisors, evaluate, obstacles
+from simulator.step.search import obstacles
 from simulator.step.timing import StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 

@@ -50,6 +50,7 @@ class Transformer(CatalogueEntry):
         default=None, ge=1, description="domains among which a token's experts are chosen"
     )
     residual_ffn: bool = Field(default=False, description="dense feed-forward beside the experts of a layer")
+    trained_in: str = Field(default="", description="format of its products where not 16 bit, as its makers say")
     trained_tokens: Tokens | None = None
     trained_flop: Flop | None = None
 
