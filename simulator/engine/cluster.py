@@ -253,7 +253,7 @@ class Cluster:
 
     def draw(self) -> float:
         """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
-        watts, idling = min(self._building, self.cap), self.idle_on()
+        watts, idling = self.building(), self.idle_on()
         for job, rung in enumerate(self.rungs):
             if rung is not None and self.computing[job]:
                 watts += rung.running_power
@@ -263,6 +263,10 @@ class Cluster:
         for pool, nodes in enumerate(idling):
             watts += nodes * self._idle_power[pool]
         return watts
+
+    def building(self) -> float:
+        """What it draws for the installed nodes, as far as there is power. [W]"""
+        return min(self._building, self.cap)
 
     def spare_power(self) -> float:
         """What the cap leaves for nodes that no training job has set aside. [W]"""

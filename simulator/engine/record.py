@@ -132,7 +132,7 @@ class Record:
         cluster.dirty = False
 
     def meter_many(
-        self, moments: Floats, watts: Floats, broken: Ints, tokens: Callable[[float], tuple[float, ...]]
+        self, moments: Floats, watts: Floats, peak: float, broken: Ints, tokens: Callable[[float], tuple[float, ...]]
     ) -> None:
         """What :meth:`meter` would have booked at each moment, while nothing is delivered and no node changes hands."""
         installed, now, working = self._state
@@ -156,7 +156,7 @@ class Record:
             self._due = time + self._every
             at = int(np.searchsorted(moments, self._due))
         book(len(moments) - 1)
-        self.peak = max(self.peak, float(watts.max()))
+        self.peak = max(self.peak, peak)
         self._since, self._watts = float(moments[-1]), float(watts[-1])
         self._state = (installed, int(broken[-1]), working)
 

@@ -43,6 +43,7 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.hot is not None and plan.hot > 0, "a number of hot spares"),
         (plan.cold is not None, "nodes in store"),
         (plan.follow, "an interval that follows the interruptions"),
+        (len(plan.sources) > 0, "supplies of power"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
     )
     return tuple(words for hinders, words in found if hinders)
@@ -178,8 +179,8 @@ class Leaps:
         moments = moments[moments > self._calendar.now]
         down = [one.after(moments) for one in broken]
         running = np.searchsorted(begin, moments, side="right") == np.searchsorted(lived.over, moments, side="right")
-        standing = sum([n * pool.idle_power for n, pool in zip(cluster.held[0], cluster.pools, strict=True)])
-        watts = np.where(running, rung.power, standing)
+        holding = sum([n * pool.holding_power for n, pool in zip(cluster.held[0], cluster.pools, strict=True)])
+        watts = np.where(running, rung.running_power, holding) + cluster.building()
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
@@ -190,7 +191,8 @@ class Leaps:
             stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
             return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
 
-        self._record.meter_many(moments, watts, sum(down[1:], down[0]), safe)
+        peak = float((watts + np.where(running, rung.power - rung.running_power, 0.0)).max())
+        self._record.meter_many(moments, watts, peak, sum(down[1:], down[0]), safe)
 
     def _go(self, lived: Chain, strikes: Strikes, own: Ints, counts: Flags, coming: dict[int, Coming]) -> None:
         """Put everybody where they are at the end, and let the job run."""
