@@ -176,18 +176,18 @@ def refills(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) ->
     return model.expert_layers / model.layers * np.where(waits, _AFTER * recipe.software.routing, 0)
 
 
-def kept(model: Transformer, recipe: Recipe, L: Layouts, recompute: Numbers) -> Numbers:
+def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]) -> Numbers:
     """Bytes a token leaves behind in an average layer for the backward pass of its routed experts.
 
         k [c h s + 2 g f + c f] / t
 
     with c bytes kept of an input of a product and g the matrices before the activation function.  The
-    experts' outputs are not kept: scaling by the router's weights is done before the second product.  ``selective``
-    recomputes the activation function and drops its result.
+    experts' outputs are not kept: scaling by the router's weights is done before the second product.  What ``drops``
+    recomputes the activation function and keeps no result of it.
     """
     c = PRECISIONS[recipe.precision].input_bytes
     f = float(model.expert_width)
-    activated = np.where(recompute == 1, 0.0, c * f) if model.gated else c * f
+    activated = np.where(drops, 0.0, c * f) if model.gated else c * f
     each = c * model.hidden * sharing(recipe, L) + 2 * (2 if model.gated else 1) * f + activated
     copies = model.experts_per_token * load(recipe, L)
     result: Numbers = model.expert_layers / model.layers * copies * each / L.tensor

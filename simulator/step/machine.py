@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Machine", "clock", "machine", "slowest"]
+__all__ = ["Machine", "clock", "machine", "slowed", "slowest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,11 @@ def clock(accelerator: Accelerator, family: Efficiency) -> float:
     return float((mine / reference) ** (1 / 3))
 
 
+def slowed(machine: Machine, clock: float) -> Machine:
+    """The machine at a share of its clock: arithmetic goes with it, memory and links have clocks of their own."""
+    return machine if clock == 1 else replace(machine, gemm=machine.gemm * clock, attention=machine.attention * clock)
+
+
 def _power_per_peak(accelerator: Accelerator) -> float:
     peak = accelerator.peak.get("bf16") or accelerator.peak["fp16"]
     return (accelerator.power - accelerator.host_power) / peak
@@ -139,8 +144,8 @@ def _power_per_peak(accelerator: Accelerator) -> float:
 def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
     """The machine a synchronous job meets on pools of ``counts`` accelerators: each step waits for the slowest part.
 
-    Assumes equal shares of the batch; a balanced split by speed would be faster.  MFU is still measured by what all
-    the accelerators together could do.
+    Assumes equal shares of the batch (:mod:`simulator.step.shares` balances them by speed).  MFU is still measured by
+    what all the accelerators together could do.
     """
     if len({m.execution for m in machines}) > 1:
         names = ", ".join(m.name for m in machines)

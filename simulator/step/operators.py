@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
@@ -31,9 +32,13 @@ class Pass:
     def __add__(self, other: Pass) -> Pass:
         return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def scaled(self, factor: Numbers | float) -> Pass:
+    def times(self, factor: Numbers | float) -> Pass:
         """Every part times ``factor``."""
-        return Pass(*(getattr(self, name) * factor for name in self.__slots__))
+        return Pass(*(factor * getattr(self, name) for name in self.__slots__))
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pass:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Pass(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     @property
     def total(self) -> Numbers:
@@ -93,8 +98,10 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return forward + softmax, 2 * (forward + softmax)
 
 
-def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
-    """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass, Pass]:
+    """Forward and backward of one average layer, and its recomputation in full and selective.
+
+    Average: expert layers weigh as many as the model has.
 
     Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
     14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or
@@ -154,22 +161,18 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
     forward = Pass(once, core_forward, memory, tensor, context, expert)
     backward = Pass(back, core_backward, memory_back, tensor, context_back, expert)
-    full, selective = L.recompute == 2, L.recompute == 1
-    spared = activation / machine.stream if model.gated else 0.0
     # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
     unread = forwards[len(attention) + 1] if dense and recipe.sharding == "program" else 0.0
-    again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
+    again = replace(forward, matmul=once - unread)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
-    redone = Pass(
-        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
-        np.where(full, core_forward, again),
-        np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
-        np.where(full, tensor, 0.0),
-        np.where(full, forward.context, 0.0),
-        np.where(full, expert, 0.0),
-    )
-    return forward, backward, redone
+    spared = activation / machine.stream if model.gated else 0.0
+    zero = np.zeros_like(t)
+    light = Pass(
+        recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
+        np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
+    )  # fmt: skip
+    return forward, backward, again, light
 
 
 def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, width: Numbers) -> tuple[Numbers, Numbers]:

@@ -47,7 +47,10 @@ interconnect_intra     the accelerator's scale-up links
 interconnect_inter     that node's network interfaces
 layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden about 128 layers, in
                        multiples of eight layers, and of params_b parameters
-heads                  the catalogue's; else hidden / 128
+heads                  the catalogue's; else hidden / 128; where hidden was filled too, in a number that tensors divide
+experts of a size      the catalogue's; else 8 of E a token, each a third as wide as a usual model of the active weights
+params_b               of rows without a shape: the size in the model's name, 80 and 3 billion of "80B-A3B"
+a Mamba hybrid         a transformer of its parameters
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads
 vocab                  the catalogue's; else 50304 before 2023 and 128256 since
@@ -164,17 +167,17 @@ def _software(said: str, old: bool, family: str) -> str:
 def zero(text: str) -> int | None:
     """Stage from words such as ``FSDP FULL_SHARD (ZeRO-3)``, ``zero1(dp2)+tp2``, ``DP``; ``None`` when they name none.
 
-    FSDP that keeps the weights after forward is stage 2.
+    FSDP that keeps the weights after forward is stage 2; ``ZeRO 1.5`` shards as 1 does, ``ZeRO++`` as 3.
     """
-    said = text.casefold()
-    if re.search(r"shard_grad|zero-?2|not resharded", said):
+    said = text.casefold().replace("_", " ")
+    if re.search(r"shard grad|not resharded|reshard after forward\s*=\s*(?:false|0)", said):
         return 2
-    for stage in (3, 1, 0):
-        if re.search(rf"zero-?(?:stage)?\s*{stage}", said):
-            return stage
-    if re.search(r"fsdp|hsdp|full_shard|fully", said):
+    named = re.search(r"(?:zero|stage)(?:[\s-]*(?:optimizer|stage|level))?[\s:=-]*([0-3])(?!\d)", said)
+    if named:
+        return int(named[1])
+    if re.search(r"[fh]sdp|full(?:y)?[\s-]*shard|hybrid shard|zero\+\+|zero-?infinity|gemini|weight parallel", said):
         return 3
-    if re.search(r"distributed optimizer|dist.?opt", said):
+    if re.search(r"distributed optimi[sz]er|dist.?opt|sharded optimi[sz]er", said):
         return 1
     return 0 if re.fullmatch(r"dp|ddp|none|no|false|off", said.strip()) else None
 
@@ -187,12 +190,13 @@ def sharded(text: str) -> int | None:
 
 def recompute(text: str) -> str | None:
     """``none``, ``selective`` or ``full`` from free text; ``None`` when it says none of them."""
-    said = text.casefold()
+    said = text.casefold().replace("_", " ")
     for pattern, kind in (
-        (r"select", "selective"),
-        (r"full|uniform|block|all layers|yes|true", "full"),
-        (r"\bno\b|none|off|false", "none"),
-        (r"core|partial|minimal|save_|attn|attention|dots|mlp|norm", "selective"),
+        (r"select|every other|partial", "selective"),
+        (r"\bno\b|none|\boff\b|false|disabled|without|^0(?:\.0)?$", "none"),
+        (r"full|uniform|block|all layers|everything|yes|true|enabled|\bon\b|^1(?:\.0)?$", "full"),
+        (r"core|minimal|\bsave|attn|attention|dots|mlp|norm|remat policy|custom|proj|offload|moe act", "selective"),
+        (r"checkpoint|ckpt|recomput|remat", "full"),
     ):
         if re.search(pattern, said):
             return kind
@@ -215,14 +219,14 @@ def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
     for pattern, peak, recipe, nearest in (
         (r"fp4", "fp4", "nvfp4", eight),
         (r"int8", "int8", "int8", eight),
-        (r"mx[ _-]?fp8", "fp8", "mxfp8", wide),
-        (r"fp8|e4m3", "fp8", "fp8", wide),
+        (r"mx[ _-]?fp8|fp8[ _-]?mx", "fp8", "mxfp8", wide),
+        (r"fp8|float8|e4m3|e5m2", "fp8", "fp8", wide),
         (r"int4", "", "", eight),
     ):
         if re.search(pattern, said):
             return (recipe, False) if peak in peaks else (nearest, True)
-    if re.search(r"\bbf16|\bbfloat16", said):
+    if re.search(r"(?<!c)bf(?:loat)?16", said):
         return "bf16", False
-    if re.search(r"fp16|float16|half|mixed", said):
+    if re.search(r"fp16|float16|bfloat16|half|mixed", said):
         return "fp16", False
     raise UnreadableError(f"precision: expected bf16, fp16, fp8, nvfp4, int8 or a variant of them; got {text[:40]!r}")
