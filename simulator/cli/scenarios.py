@@ -25,6 +25,7 @@ from simulator.cli.terminal import (
     console,
     print_json,
     print_text,
+    share,
 )
 from simulator.errors import SimulatorError
 
@@ -66,7 +67,7 @@ def run(
             changes=changes or (),
             seed=seed,
             replicas=replicas,
-            precision=None if precision is None else _share(precision),
+            precision=None if precision is None else share(precision),
             workers=workers,
             out=out,
             progress=progress,
@@ -79,15 +80,6 @@ def run(
     elif not quiet:
         print_text(answer(result.answer(folder)))
     raise typer.Exit(_code(result))
-
-
-def _share(written: str) -> float:
-    from simulator.units import Unit
-
-    try:
-        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
-    except ValueError as unreadable:
-        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 def _code(result: RunResult) -> int:
@@ -222,18 +214,17 @@ def compare(
         raise typer.Exit(MISTAKE)
 
 
-def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario files or names.")]) -> None:
-    """Validate scenarios without running them; reports every mistake in all of them."""
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario or study files, or names of them.")],
+) -> None:
+    """Validate scenarios and studies without running them; reports every mistake in all of them."""
     from simulator.errors import ScenarioError
-    from simulator.plan import plan as make_plan
-    from simulator.plan.queue import queue_plan
-    from simulator.scenario import read
+    from simulator.study.file import is_study
 
     wrong = False
     for file in files:
         try:
-            scenario = read(file)
-            queue_plan(scenario, make_plan(scenario).pools)
+            said = _valid_study(file) if is_study(file) else _valid_scenario(file)
         except ScenarioError as mistake:  # names file and line itself
             wrong = True
             typer.echo(str(mistake), err=True)
@@ -241,9 +232,26 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
             wrong = True
             typer.echo(f"{file}: {mistake}", err=True)
         else:
-            typer.echo(f"{file}: valid")
+            typer.echo(f"{file}: {said}")
     if wrong:
         raise typer.Exit(MISTAKE)
+
+
+def _valid_scenario(file: str) -> str:
+    from simulator.plan import plan as make_plan
+    from simulator.plan.queue import queue_plan
+    from simulator.scenario import read
+
+    scenario = read(file)
+    queue_plan(scenario, make_plan(scenario).pools)
+    return "valid"
+
+
+def _valid_study(file: str) -> str:
+    from simulator.study.file import read_study
+
+    study = read_study(file)
+    return "\n".join((f"valid, {study.extent}", *(f"{file}: {note}" for note in study.remarks)))
 
 
 def new(
@@ -264,15 +272,19 @@ def new(
 
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    *,
+    study: Annotated[bool, typer.Option("--study", help="Of study files instead.")] = False,
 ) -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario or study files, for editors."""
     from simulator.report.folder import write
     from simulator.scenario import schema_text
+    from simulator.study.json_schema import study_schema_text
 
+    text = study_schema_text() if study else schema_text()
     if out is None:
-        typer.echo(schema_text(), nl=False)
+        typer.echo(text, nl=False)
     else:
-        write(out, lambda beside: beside.write_text(schema_text(), encoding="utf-8"))
+        write(out, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def catalogue(

@@ -8,9 +8,9 @@ from typing import Any
 from simulator.errors import Fault, ScenarioError, did_you_mean
 from simulator.scenario.document import Document, Path, Place, at, parse
 from simulator.scenario.schema import SHORT, Scenario
-from simulator.scenario.shape import inner, is_free, is_list, keys
+from simulator.scenario.shape import inner, is_free, is_list, is_whole, keys
 
-__all__ = ["apply", "put"]
+__all__ = ["apply", "counts", "put"]
 
 
 def apply(document: Document, changes: Sequence[str]) -> tuple[Document, list[Fault]]:
@@ -30,6 +30,18 @@ def apply(document: Document, changes: Sequence[str]) -> tuple[Document, list[Fa
         except ScenarioError as wrong:
             faults.extend(wrong.faults)
     return document, faults
+
+
+def counts(document: Document, written: str) -> bool:
+    """Whether what stands at a dotted path is a whole number; False of a path that nothing has."""
+    try:
+        path = _path(document.data, written, "")
+    except ScenarioError:
+        return False
+    annotation: Any = Scenario
+    for key in path:
+        annotation = inner(annotation, key)
+    return is_whole(annotation)
 
 
 def put(document: Document, written: str, value: Any, label: str) -> Document:

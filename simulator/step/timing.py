@@ -121,7 +121,7 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    layers = np.ceil(model.layers / L.pipeline)
+    layers = np.ceil(model.depth / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
@@ -188,7 +188,7 @@ def _offloaded(
     if recipe.activations_outside:
         moved = activation_bytes(model, recipe, L) / machine.host
         waits = sum(np.maximum(moved - window, 0) for window in windows)
-        total = total + microbatches(recipe.batch, L) * model.layers / L.pipeline * waits
+        total = total + microbatches(recipe.batch, L) * model.depth / L.pipeline * waits
     return total
 
 
@@ -206,8 +206,8 @@ def _held_up(
     once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
     empty = recipe.software.host * experts.refills(machine, model, recipe, L)
     waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
-    again = L.recomputed(model.depth)
-    return waits + np.maximum(again * once - redone.total, again * empty)
+    repeated = L.recomputed(model.depth)
+    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut
     forward, backward, again, light = layer(machine, model, recipe, L)
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
-    return Cut(forward, backward, again, light, head=(once + back).times(1.0 + model.next_tokens))
+    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
@@ -25,7 +25,7 @@ from simulator.scenario.variation import changed
 from simulator.study.outputs import Value, expected, lived
 from simulator.study.replicate import seed_of
 
-__all__ = ["Design", "Mode", "Outcome", "Task", "Tasks", "Work", "perform"]
+__all__ = ["Design", "Mode", "Outcome", "Performer", "Task", "Tasks", "Work", "perform"]
 
 Mode = Literal["plan", "simulate"]
 Status = Literal["done", "failed", "lost"]
@@ -101,6 +101,9 @@ class Work:
     mode: Mode
     outputs: tuple[str, ...]
     scenario: Scenario = field(compare=False)
+
+
+Performer = Callable[[Work, Sequence[Task]], list[Outcome]]
 
 
 def perform(work: Work, tasks: Sequence[Task]) -> list[Outcome]:

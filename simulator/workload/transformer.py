@@ -51,10 +51,10 @@ class Transformer(CatalogueEntry):
         default=None, ge=1, description="domains among which a token's experts are chosen"
     )
     residual_ffn: bool = Field(default=False, description="dense feed-forward beside the experts of a layer")
+    trained_in: str = Field(default="", description="format of its products where not 16 bit, as its makers say")
     next_tokens: int = Field(
         default=0, ge=0, le=100, description="further tokens predicted at once, each by a layer and logits of its own"
     )
-    trained_in: str = Field(default="", description="format of its products where not 16 bit, as its makers say")
     trained_tokens: Tokens | None = None
     trained_flop: Flop | None = None
 
