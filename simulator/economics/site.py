@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import CarbonIntensity, EnergyPrice, Fraction, Ratio, Watts
 
@@ -16,6 +15,8 @@ __all__ = ["Site", "SiteRequest"]
 
 class Site(CatalogueEntry):
     """Where the cluster stands."""
+
+    shelf = "sites"
 
     location: str = ""
     pue: Ratio = Field(ge=1, description="facility power over IT power")
@@ -28,11 +29,6 @@ class Site(CatalogueEntry):
     @classmethod
     def _in_order(cls, power: dict[dt.date, float]) -> dict[dt.date, float]:
         return dict(sorted(power.items()))
-
-    @classmethod
-    def load(cls, name: str) -> Site:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("sites", name))
 
 
 class SiteRequest(BaseModel):

@@ -234,14 +234,18 @@ class Cluster:
         ]
         if self.cap == math.inf:
             return idle
-        left = self.cap * _ROUNDING - self._committed()
-        if left >= self._at_most:
+        left, at_most = self.left_for_idle()
+        if left >= at_most:
             return idle
         for index, pool in enumerate(self.pools):
             if pool.idle_power > 0 and idle[index] * pool.idle_power > left:
                 idle[index] = max(0, int(left / pool.idle_power))
             left -= idle[index] * pool.idle_power
         return idle
+
+    def left_for_idle(self) -> tuple[float, float]:
+        """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
+        return self.cap * _ROUNDING - self._committed(), self._at_most
 
     def draw(self) -> float:
         """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""

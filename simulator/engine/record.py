@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
 
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from simulator.plan.model import Plan
 
 __all__ = ["Record"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _MARKS = 1000  # in a horizon
 _ROUNDING = 1e-6  # [s]
@@ -119,6 +125,35 @@ class Record:
         if self._told:
             self._sample(time, cluster)
         cluster.dirty = False
+
+    def meter_many(
+        self, moments: Floats, watts: Floats, broken: Ints, tokens: Callable[[float], tuple[float, ...]]
+    ) -> None:
+        """What :meth:`meter` would have booked at each moment, while nothing is delivered and no node changes hands."""
+        installed, now, working = self._state
+        passed = np.diff(moments, prepend=self._since)
+        energy = self.energy + np.cumsum(np.concatenate([[self._watts], watts[:-1]]) * passed)
+        down = np.bincount(np.concatenate([[now], broken[:-1]]), passed)
+        for nodes in np.flatnonzero(down).tolist():
+            self.down[nodes] += float(down[nodes])
+        since, before, held = self._since, list(self.node_seconds), self.working
+
+        def book(at: int) -> None:
+            lasted = float(moments[at]) - since
+            self.energy, self.working = float(energy[at]), held + working * lasted
+            self.node_seconds = [so_far + nodes * lasted for so_far, nodes in zip(before, installed, strict=True)]
+
+        at = int(np.searchsorted(moments, self._due))
+        while at < len(moments):
+            book(at)
+            time = float(moments[at])
+            self.marks.append(Mark(time, tokens(time), self.energy, tuple(self.node_seconds), self.working))
+            self._due = time + self._every
+            at = int(np.searchsorted(moments, self._due))
+        book(len(moments) - 1)
+        self.peak = max(self.peak, float(watts.max()))
+        self._since, self._watts = float(moments[-1]), float(watts[-1])
+        self._state = (installed, int(broken[-1]), working)
 
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""

@@ -45,7 +45,8 @@ def plan(
     Parameters
     ----------
     degraded
-        Also plan the sizes that are left when nodes are in repair; what-ifs that only compare rates do without.
+        Also plan the sizes that are left when nodes are in repair, and say what the plan rests on; what-ifs that only
+        compare rates do without.
     change
         What to alter on every machine, to ask what a faster link or memory would do.
     sizes_of
@@ -98,8 +99,8 @@ def plan(
         **_life(known),
         tariff=tariff(known),
         carbon=known.site.carbon,
-        references=known.references(),
-        scenario=digest(scenario),
+        references=known.references() if degraded else (),
+        scenario=digest(scenario) if degraded else "",
         recorded=recorded,
     )
     if degraded:  # what-ifs compare rates of a plan that has passed

@@ -25,6 +25,7 @@ class Outlook:
     tokens_per_second: float  # useful ones, mean over the time in which jobs have nodes
     goodput: float  # expected share of that time that is useful
     energy: float  # at the facility's meter [J]
+    peak: float  # highest power of the facility, every job at work [W]
     bill: Bill
 
     @property
@@ -81,7 +82,7 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
     """
     changes = phases(plan.pools, plan.power, math.inf)
     left = [job.tokens for job in plan.jobs]
-    now = worked = useful = energy = 0.0
+    now = worked = useful = energy = peak = 0.0
     while any(tokens > 0 for tokens in left):
         coming = next((time for time in changes if time > now), math.inf)
         rungs = _held(plan, left, now, failures=failures)
@@ -98,6 +99,7 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
             for tokens, rate in zip(left, rates, strict=True)
         ]
         energy += span * _power(plan, rungs, now, failures=failures)
+        peak = max(peak, _power(plan, rungs, now, failures=False))
         worked += span * sum(rung is not None for rung in rungs)
         useful += span * sum(goodput_of(rung, failures=failures) for rung in rungs if rung is not None)
         now += span
@@ -109,6 +111,7 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
         tokens_per_second=sum(job.tokens for job in plan.jobs) / worked if finished else 0.0,
         goodput=useful / worked if worked else 0.0,
         energy=energy,
+        peak=peak,
         bill=bill(plan.tariff, stood, energy),
     )
 

@@ -13,7 +13,8 @@ from simulator.plan.model import Plan
 from simulator.plan.parts import Parts, parts
 from simulator.scenario import Scenario
 from simulator.step import Answer
-from simulator.step.search import candidates, those_that_fit
+from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.timing import Evaluation
 
 __all__ = ["Frontier", "frontiers", "nondominated"]
@@ -55,7 +56,7 @@ def _frontier(known: Parts, plan: Plan, index: int) -> Frontier:
 
     def searched(accelerators: int) -> Evaluation | None:
         layouts = candidates(machine, model, recipe, accelerators, request)
-        return those_that_fit(machine, model, recipe, layouts) if len(layouts) else None
+        return those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
 
     most = min(held, job.accelerators or held)
     fitting = searched(most)

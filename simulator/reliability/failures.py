@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.errors import PlanError
 from simulator.units import Fraction, Rate, Ratio, Seconds
@@ -120,6 +119,8 @@ class Maintenance(_Section):
 class Fleet(CatalogueEntry):
     """What a fleet was seen to suffer, per node of ``accelerators`` accelerators."""
 
+    shelf = "failures"
+
     accelerators: int = Field(ge=1, description="accelerators per node in the fleet the rates come from")
     classes: dict[str, FailureClass] = Field(min_length=1)
     repair: tuple[RepairBand, ...] = Field(min_length=1)
@@ -133,11 +134,6 @@ class Fleet(CatalogueEntry):
     def _shares(self) -> Fleet:
         _check_repair(self.repair)
         return self
-
-    @classmethod
-    def load(cls, name: str) -> Fleet:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("failures", name))
 
     def restart_time(self, accelerators: float) -> float:
         """Stop to first step: schedule, load, communicators, warm-up. [s]
@@ -219,6 +215,14 @@ class Failures(_Section):
             A class that the fleet does not have has no rate, or a change makes one impossible.
         """
         fleet = Fleet.load(self.fleet)
+        asked = {"nodes": self.nodes, "repair": self.repair}
+        changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        if self.classes or self.domains or self.scale != 1:
+            changes |= self._rated(fleet)
+        return fleet.model_copy(update=changes)
+
+    def _rated(self, fleet: Fleet) -> dict[str, Any]:
+        """The fleet's classes and domains with this section's differences, rates scaled."""
         classes = {name: dict(one) for name, one in fleet.classes.items()}
         for name, change in self.classes.items():
             written = {key: value for key, value in change if value is not None}
@@ -229,12 +233,7 @@ class Failures(_Section):
         made = {name: _rebuilt(name, one, self.scale) for name, one in classes.items()}
         domains = {**fleet.domains, **self.domains}
         scaled = {name: one.model_copy(update={"rate": one.rate * self.scale}) for name, one in domains.items()}
-        changes: dict[str, Any] = {"classes": made, "domains": scaled}
-        if self.nodes is not None:
-            changes["nodes"] = self.nodes
-        if self.repair is not None:
-            changes["repair"] = self.repair
-        return fleet.model_copy(update=changes)
+        return {"classes": made, "domains": scaled}
 
 
 def _rebuilt(name: str, values: Mapping[str, Any], scale: float) -> FailureClass:

@@ -8,11 +8,12 @@ benchmarks force and an auxiliary loss approaches.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step.collectives import Group, all_gather, all_to_all, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.roofline import Numbers, gemm_time
+from simulator.step.roofline import Numbers, Product
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
@@ -36,8 +37,9 @@ def sharing(recipe: Recipe, L: Layouts) -> Numbers:
     Megatron-Core splits experts as it does everything else unless told otherwise; a group of more ranks than there are
     replicas needs the tensor ranks too, and then each holds whole experts.
     """
-    whole = np.mod(L.context * L.data, L.expert) != 0
-    return np.where(whole | (not recipe.split_experts), 1.0, L.tensor)
+    if not recipe.split_experts:
+        return np.ones_like(L.tensor)
+    return np.where(np.mod(L.context * L.data, L.expert) != 0, 1.0, L.tensor)
 
 
 def ranks(recipe: Recipe, L: Layouts) -> Numbers:
@@ -49,25 +51,17 @@ def _held(model: Transformer, L: Layouts) -> Numbers:
     return np.maximum(model.experts / L.expert, 1)
 
 
-def products(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, *, backward: bool
-) -> Numbers:
-    """Seconds of the routed experts' matrix products for ``m`` tokens of the tensor ranks together.
+def products(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: float) -> list[Product]:
+    """The routed experts' matrix products for ``m`` tokens of the tensor ranks together, in a ``share`` of the layers.
 
     One grouped product for each matrix over all experts a rank holds, each of ``m k s / (t · held)`` tokens, with s the
     ranks that share an expert; its weights' gradients have the tokens as inner dimension and accumulate in fp32.
     """
     s, h, f = sharing(recipe, L), float(model.hidden), float(model.expert_width)
-    held, ones = _held(model, L), np.ones_like(L.tensor)
+    held = _held(model, L)
     tokens = m * model.experts_per_token * s / L.tensor / held
-    total = np.zeros_like(m)
-    for n, k in (((2 if model.gated else 1) * f / s, h * ones), (h * ones, f / s)):
-        if backward:
-            total = total + gemm_time(machine, tokens, k, n, batch=held)
-            total = total + gemm_time(machine, n, k, tokens, batch=held, moved=8.0)
-        else:
-            total = total + gemm_time(machine, tokens, n, k, batch=held)
-    return total
+    shapes = (((2 if model.gated else 1) * f / s, h), (h, f / s))
+    return [Product(tokens, n, k, batch=held, share=share) for n, k in shapes]
 
 
 def permuted(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> Numbers:
@@ -125,18 +119,18 @@ def launches(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, N
     return share * (routing + 2 * each), share * (routing + 4 * each)
 
 
-def kept(model: Transformer, recipe: Recipe, L: Layouts, recompute: Numbers) -> Numbers:
+def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]) -> Numbers:
     """Bytes a token leaves behind in an average layer for the backward pass of its routed experts.
 
         k [c h s + 2 g f + c f] / t
 
     with c bytes kept of an input of a product and g the matrices before the activation function.  The
-    experts' outputs are not kept: scaling by the router's weights is done before the second product.  ``selective``
-    recomputes the activation function and drops its result.
+    experts' outputs are not kept: scaling by the router's weights is done before the second product.  What ``drops``
+    recomputes the activation function and keeps no result of it.
     """
     c = PRECISIONS[recipe.precision].input_bytes
     f = float(model.expert_width)
-    activated = np.where(recompute == 1, 0.0, c * f) if model.gated else c * f
+    activated = np.where(drops, 0.0, c * f) if model.gated else c * f
     each = c * model.hidden * sharing(recipe, L) + 2 * (2 if model.gated else 1) * f + activated
     result: Numbers = model.expert_layers / model.layers * model.experts_per_token * each / L.tensor
     return result

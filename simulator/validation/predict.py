@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from simulator.step import Layouts, evaluate
-from simulator.step.layout import FULL, RECOMPUTE
-from simulator.step.search import candidates
+from simulator.step.candidates import candidates
+from simulator.step.layout import RECOMPUTE
+from simulator.step.memory import Footprint, footprint
+from simulator.step.recomputation import eased
 from simulator.step.timing import Evaluation
 from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, sharded, zero
 from simulator.validation.machines import Found, found
@@ -82,10 +84,10 @@ def predict(inputs: Inputs) -> Prediction:
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
-        evaluation = evaluate(on.machine, model, recipe, layouts)
         if on.machine.execution == "gpu" and len(set(layouts.recompute)) > 1:  # left open
-            whole = evaluate(on.machine, model, recipe, replace(layouts, recompute=np.full(len(layouts), FULL)))
-            evaluation = evaluation.partly(whole, _room(whole), model.layers)
+            room = _room(footprint(on.machine, model, recipe, layouts))
+            layouts, _ = eased(on.machine, model, recipe, layouts, room)
+        evaluation = evaluate(on.machine, model, recipe, layouts)
         best, fits = _best(evaluation)
         step, memory = evaluation.at(best), evaluation.memory.at(best)
     if not (math.isfinite(step.total) and step.total > 0 and math.isfinite(memory.total)):
@@ -115,13 +117,13 @@ def predict(inputs: Inputs) -> Prediction:
 def _best(evaluation: Evaluation) -> tuple[int, bool]:
     """The fastest that fits, or nearly so; where none does, the fastest of the lean ones, for the row did run."""
     needed = evaluation.memory.total.max(axis=0)
-    best = int(np.argmin(np.where(needed <= _room(evaluation) * (1 + 1e-9), evaluation.total, np.inf)))
+    best = int(np.argmin(np.where(needed <= _room(evaluation.memory) * (1 + 1e-9), evaluation.total, np.inf)))
     return best, bool(needed[best] <= evaluation.memory.capacity)
 
 
-def _room(evaluation: Evaluation) -> float:
+def _room(memory: Footprint) -> float:
     """Memory by our count within which a setting may have run."""
-    return max(evaluation.memory.capacity, float(evaluation.memory.total.max(axis=0).min())) * _MISCOUNT
+    return max(memory.capacity, float(memory.total.max(axis=0).min())) * _MISCOUNT
 
 
 def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count: int, filled: list[str]) -> Recipe:
@@ -237,7 +239,7 @@ def _layouts(
     same = np.ones_like(v)
     return Layouts(
         same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
-        0 * same, same * _shard(inputs, on, tensor * pipeline * context),
+        0 * same, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
     )  # fmt: skip
 
 

@@ -34,14 +34,11 @@ ALL, UNMEASURED = "all", "unmeasured"
 class Spread(CatalogueEntry):
     """Measured over predicted tokens per second: the ends of an 80 % interval."""
 
+    shelf = "spreads"
+
     low: Ratio = Field(description="5 % quantile")
     high: Ratio = Field(description="95 % quantile")
     largest: int | None = Field(default=None, ge=1, description="most accelerators that were measured at once")
-
-    @classmethod
-    def load(cls, name: str) -> Spread:
-        """The catalogue's spread of a group."""
-        return cls.model_validate(catalogue.entry("spreads", name))
 
     @model_validator(mode="after")
     def _ordered(self) -> Spread:

@@ -61,6 +61,9 @@ class LayoutRequest(BaseModel):
     recompute: Literal["none", "selective", "full"] | None = Field(
         default=None, description="activations computed again in the backward pass instead of kept"
     )
+    recompute_layers: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="layers of a stage recomputed in full beside that; default: as few as fit"
+    )
     zero: Annotated[int, Field(ge=0, le=3)] | None = Field(default=None, description="ZeRO stage; 3 is FSDP")
     sequence_parallel: bool | None = Field(
         default=None, description="spread what lies between matrix products over the tensor group"

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import Flop, Tokens
 
@@ -19,6 +18,8 @@ class Transformer(CatalogueEntry):
     Letters in the methods: ``l`` layers, ``h`` hidden, ``f`` feed-forward width, ``a`` heads, ``g`` key-value heads,
     ``d`` head dimension, ``V`` vocabulary, ``s`` sequence length.
     """
+
+    shelf = "models"
 
     organisation: str = ""
     year: int = 0
@@ -52,11 +53,6 @@ class Transformer(CatalogueEntry):
     trained_in: str = Field(default="", description="format of its products where not 16 bit, as its makers say")
     trained_tokens: Tokens | None = None
     trained_flop: Flop | None = None
-
-    @classmethod
-    def load(cls, name: str) -> Transformer:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("models", name))
 
     @model_validator(mode="after")
     def _consistent(self) -> Transformer:

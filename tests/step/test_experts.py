@@ -9,6 +9,7 @@ from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
+from simulator.step.roofline import product_times
 from simulator.workload import Recipe, Transformer
 
 DEEPSEEK = Transformer.load("DeepSeek-V3")
@@ -76,7 +77,7 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [
-        experts.products(h100, GROK, recipe, layouts, np.array([8192.0]), backward=False)[0]
+        sum(product_times(h100, experts.products(GROK, recipe, layouts, np.array([8192.0]), 1.0))[0])[0]
         for recipe in (whole, split)
     ]
     assert times[1] == pytest.approx(times[0], rel=0.05)

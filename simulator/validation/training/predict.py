@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.hardware import Storage
 from simulator.reliability import Fleet
@@ -46,16 +45,13 @@ _STANDBY = 60.0  # a spare's way in [s]
 class Runs(CatalogueEntry):
     """What runs of one kind lose beside their steps, and how far off they were then."""
 
+    shelf = "runs"
+
     lost: Fraction = Field(ge=0, description="time for each second of arithmetic at peak, in any model")
     lost_to_width: Fraction = Field(ge=0, description="the same that falls as width, at ten billion active weights")
     low: Ratio = Field(description="7.5 % quantile of measured over predicted hours")
     high: Ratio = Field(description="92.5 % quantile")
     largest: int = Field(ge=1, description="most accelerators that were measured at once")
-
-    @classmethod
-    def load(cls, name: str) -> Runs:
-        """The catalogue's kind of run: ``training`` or ``benchmark``."""
-        return cls.model_validate(catalogue.entry("runs", name))
 
 
 @dataclass(frozen=True, slots=True)
