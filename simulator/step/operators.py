@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
@@ -31,9 +32,13 @@ class Pass:
     def __add__(self, other: Pass) -> Pass:
         return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def scaled(self, factor: Numbers | float) -> Pass:
+    def times(self, factor: Numbers | float) -> Pass:
         """Every part times ``factor``."""
-        return Pass(*(getattr(self, name) * factor for name in self.__slots__))
+        return Pass(*(factor * getattr(self, name) for name in self.__slots__))
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pass:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Pass(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     @property
     def total(self) -> Numbers:
@@ -93,8 +98,10 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return forward + softmax, 2 * (forward + softmax)
 
 
-def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
-    """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass, Pass]:
+    """Forward and backward of one average layer, and its recomputation in full and selective.
+
+    Average: expert layers weigh as many as the model has.
 
     Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
     14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or
@@ -123,12 +130,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     replicated = np.where(L.sequence_parallel > 0, t, 1)
     width = dense_share * model.ffn / t
     if share:
-        width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
+        routed = share * model.experts_per_token * experts.load(recipe, L) / t
+        width = width + (routed + share * model.shared_experts / t) * model.expert_width
     activation = m * (6 if model.gated else 4) * width
     moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
     memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
     if share:
-        memory = memory + share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
+        memory = memory + share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
+        memory = memory + share * experts.biased(model, recipe, L, m) / machine.stream
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -152,29 +161,26 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
     forward = Pass(once, core_forward, memory, tensor, context, expert)
     backward = Pass(back, core_backward, memory_back, tensor, context_back, expert)
-    full, selective = L.recompute == 2, L.recompute == 1
-    spared = activation / machine.stream if model.gated else 0.0
     # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
     unread = forwards[len(attention) + 1] if dense and recipe.sharding == "program" else 0.0
-    again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
+    again = replace(forward, matmul=once - unread)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
-    redone = Pass(
-        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
-        np.where(full, core_forward, again),
-        np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
-        np.where(full, tensor, 0.0),
-        np.where(full, forward.context, 0.0),
-        np.where(full, expert, 0.0),
-    )
-    return forward, backward, redone
+    spared = activation / machine.stream if model.gated else 0.0
+    zero = np.zeros_like(t)
+    light = Pass(
+        recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
+        np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
+    )  # fmt: skip
+    return forward, backward, again, light
 
 
 def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, width: Numbers) -> tuple[Numbers, Numbers]:
     """Forward and backward time in which a layer quantises operands that no fused kernel hands over in a narrow format.
 
     Each element is read in 16 bit and written in two orientations.  Forward: outputs of attention and activation, while
-    norms write the narrow format themselves.  Backward: the gradients of what the four products give.
+    norms write the narrow format themselves.  Backward: the gradients of what the four products give.  Experts cast the
+    copies that reach them, and the gradients of what they give, copy by copy.
     """
     formats = PRECISIONS[recipe.precision]
     tokens = L.microbatch * recipe.sequence / L.context
@@ -183,7 +189,8 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    return each * (heads + width), each * gradients
+    copies = model.hidden * experts.arriving(model, recipe, L)
+    return each * (heads + width + copies), each * (gradients + copies)
 
 
 def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: float) -> list[Product]:
