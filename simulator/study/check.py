@@ -74,7 +74,9 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
     both ends and the middle.
     """
     common = _refused(base, study.fixed)
-    yield from (written.fault(("set", *_named(study.set, fault)), _told(fault)) for fault in common)
+    for fault in common:
+        path = _named(study.set, fault)
+        yield written.fault(("set", *path), _told(fault, *map(str, path)))
     fixed = [change for change in study.fixed if not any(_about(fault, [change]) for fault in common)]
     first = {name: _first(factor, name) for name, factor in study.factors.items()}
     standing = _refused(base, [*fixed, *(change for changes in first.values() for change in changes)])
@@ -87,7 +89,7 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
         for place, label, changes in _tried(factor, name):
             for fault in _refused(base, [*fixed, *others, *changes]):
                 own = _about(fault, changes)
-                message = _told(fault) if own else f"with {label}: {_told(fault)}"
+                message = _told(fault, name) if own else f"with {label}: {_told(fault)}"
                 new = own or (fault not in standing and not fault.file.startswith("--set "))
                 if new and message not in told:  # a path that nothing has is as wrong for every value
                     told.add(message)
@@ -139,9 +141,6 @@ def _named(changes: Mapping[str, Any], fault: Fault) -> Path:
     return (path,) if path in changes else ()
 
 
-def _told(fault: Fault) -> str:
-    """What is wrong, and where unless that is the change itself."""
-    if fault.file.startswith("--set "):
-        path = fault.file.removeprefix("--set ").partition("=")[0]
-        return fault.message if fault.path in (path, "") else f"{fault.path}: {fault.message}"
-    return f"{fault.path}: {fault.message}" if fault.path else fault.message
+def _told(fault: Fault, known: str = "") -> str:
+    """What is wrong, and where unless that is known."""
+    return f"{fault.path}: {fault.message}" if fault.path and fault.path != known else fault.message

@@ -88,8 +88,10 @@ def _changed(document: Document, changes: Sequence[str]) -> tuple[Document, list
     """The document with each change as a fixed value or as a factor."""
     data, places, faults = dict(document.data), dict(document.places), list[Fault]()
     for key in ("set", "factors"):
-        written = data.get(key)
-        data[key] = dict(written) if isinstance(written, dict) else {} if written is None else written
+        if data.get(key) is None and changes:
+            data[key] = {}
+        elif isinstance(data.get(key), dict):
+            data[key] = dict(data[key])
     for change in changes:
         label = f"--set {change}"
         path, equals, text = change.partition("=")
@@ -110,8 +112,6 @@ def _changed(document: Document, changes: Sequence[str]) -> tuple[Document, list
         if isinstance(data[section], dict):
             data[section][path] = values if len(values) > 1 else values[0]
         places[section, path] = Place(label, None)
-    if not data["set"]:
-        del data["set"]
     return Document(data, places), faults
 
 
