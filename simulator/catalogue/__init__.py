@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +40,24 @@ class CatalogueEntry(BaseModel):
     status: str = Field(default="verified", pattern="^(verified|estimate)$")
     notes: str = ""
     aliases: tuple[str, ...] = ()
+
+    shelf: ClassVar[str]  # on which entries of this kind stand
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The catalogue's entry of this name or alias."""
+        loaded: Self = _loaded(cls, name)
+        return loaded
+
+    def __hash__(self) -> int:
+        """By kind and name: the mappings an entry holds have no hash of their own."""
+        return hash((type(self), self.name))
+
+
+@cache
+def _loaded(kind: type[CatalogueEntry], name: str) -> Any:
+    """Entries are frozen and shelves never change, so each is read and checked once."""
+    return kind.model_validate(entry(kind.shelf, name))
 
 
 @cache

@@ -76,7 +76,7 @@ def sensitivity(
         engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
         Lines() if json_lines else Bar(shown=not quiet) as watch,
     ):
-        swept = sweep(study, store, chosen, watch=watch)
+        swept = sweep(study, store, chosen, watch=watch, stopping=watch.stopping)
     if swept.interrupted:
         _end(store)
     found = [analysed(name, tuple(study.factors), values_of(store, name)) for name in study.outputs]

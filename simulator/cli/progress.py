@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "Lines"]
 
 _EVERY = 1.0  # s
+
+
+def _write(line: str) -> None:
+    """A line from within a signal's handler, which may have interrupted a print."""
+    os.write(2, f"{line}\n".encode())
 
 
 class Bar:
@@ -37,6 +43,10 @@ class Bar:
         days = "" if (progress.left or 0) < 86400 else f" · {progress.left / 86400:,.1f} d left"  # type: ignore[operator]
         told = f"{progress.rate:,.3g} tasks/s{days or left}{failed}"
         self._bar.update(self._task, completed=progress.before + progress.done, total=progress.total, told=told)
+
+    def stopping(self) -> None:
+        """Somebody has asked it to end."""
+        _write("finishing what is under way; Ctrl-C again stops at once")
 
     def _start(self) -> None:
         from rich.console import Console
@@ -67,6 +77,10 @@ class Lines:
         if self._last is None or time.monotonic() - self._said > _EVERY:
             self._say("begin" if self._last is None else "progress", progress)
         self._last = progress
+
+    def stopping(self) -> None:
+        """Somebody has asked it to end."""
+        _write(json.dumps({"event": "stopping"}))
 
     def _say(self, event: str, progress: Progress) -> None:
         self._said = time.monotonic()

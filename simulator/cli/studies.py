@@ -76,6 +76,7 @@ def study_of(
     **asked_for: Any,
 ) -> Study:
     """The study a command line means; ``asked_for`` are other keys of a study file."""
+    from simulator.scenario import find, packaged
     from simulator.study.file import is_study, read_study
     from simulator.study.file import study_of as of_scenario
 
@@ -87,6 +88,8 @@ def study_of(
     given = {key: value for key, value in given.items() if value is not None}
     if is_study(asked):
         return read_study(asked, changes=changes or (), **given)
+    if asked.removesuffix(".yaml") not in packaged():
+        find(asked, kind="scenario" if changes else "study")  # a name that means nothing is told first
     return of_scenario(asked, changes or (), **given)
 
 
@@ -118,8 +121,9 @@ def sweep(
         engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
         Lines() if json_lines else Bar(shown=not quiet) as watch,
     ):
-        found = perform(study, store, chosen, watch=watch)
-    _show(store, as_json=as_json, quiet=quiet, figure=store.with_suffix(".png"))
+        found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
+    figure = None if found.interrupted else store.with_suffix(".png")
+    _show(store, as_json=as_json, quiet=quiet, figure=figure)
     if found.interrupted:
         there = found.progress.before + found.progress.done
         typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)

@@ -9,12 +9,12 @@ from simulator.engine.calendar import Calendar, HeapCalendar, SimpyCalendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.delivery import deliver
 from simulator.engine.hazards import Hazards, check_count
+from simulator.engine.leap import Leaps, hindrances
 from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Loss, Mark, Sample, Tally
 from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
 from simulator.engine.replay import replay
-from simulator.engine.streams import Stream
 from simulator.engine.training import Training
 from simulator.plan.model import Ageing, Plan
 
@@ -44,12 +44,12 @@ def simulate(plan: Plan, *, seed: int | None = None) -> Log:
     )
 
 
-def sample(plan: Plan, *, seed: int) -> Tally:
+def sample(plan: Plan, *, seed: int, leaping: bool = True) -> Tally:
     """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep, to the last bit."""
-    return _live(plan, seed, HeapCalendar(), told=False)[1]
+    return _live(plan, seed, HeapCalendar(), told=False, leaping=leaping)[1]
 
 
-def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Record, Tally]:
+def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool, leaping: bool = False) -> tuple[Record, Tally]:
     """The one life both calendars run."""
     drawn = plan if plan.recorded is None else replace(plan, causes=(), domains=(), ageing=Ageing())
     check_count(drawn)
@@ -59,8 +59,7 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
     # Power and nodes of the first moment have to be there before a job looks for them.
     supply(calendar, plan, cluster, record)
     deliver(calendar, plan, cluster, record, hazards)
-    repeats = Stream(seed, "repeated failures").uniform
-    trainings = [Training(calendar, index, plan, cluster, record, repeats) for index in range(len(plan.jobs))]
+    trainings = [Training(calendar, index, plan, cluster, record, seed) for index in range(len(plan.jobs))]
     cluster.tenants.extend(trainings)
     for training in trainings:
         calendar.after(0.0, training.begin)
@@ -70,8 +69,12 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
         every, lasts = plan.maintenance.every, plan.maintenance.lasts
         calendar.after(every, partial(_maintain, calendar, cluster, every, lasts))
 
+    leaps = None
+    if isinstance(calendar, HeapCalendar) and leaping and not hindrances(plan):
+        leaps = Leaps(calendar, plan, cluster, record, workshop, hazards, trainings[0])
     while not all(cluster.finished) and calendar.peek() <= plan.horizon:
-        calendar.step()
+        if leaps is None or not leaps.leap():
+            calendar.step()
         if cluster.dirty and calendar.peek() > calendar.now:  # one sample per moment, after all of its changes
             record.meter(calendar.now, cluster)
 

@@ -87,6 +87,14 @@ class HeapCalendar:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else float("inf")
 
+    def entries(self) -> list[tuple[float, Timer]]:
+        """All that is still due, in no order."""
+        return [(moment, timer) for moment, _, timer in self._heap if timer.action is not None]
+
+    def skip_to(self, moment: float) -> None:
+        """Go there; nothing is due before. [s]"""
+        self.now = moment
+
     def step(self) -> None:
         """Go there and call it."""
         self.now, _, timer = heappop(self._heap)

@@ -79,9 +79,7 @@ _SCALES = {"USD": ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand U
 
 def measure(output: str, top: float) -> tuple[str, str, float]:
     """Words and unit of an output, and what its values are divided by for that unit; ``top`` is the largest."""
-    column = next(
-        (one for frame in ("expectation", "comparison") for one in FRAMES[frame] if one.name == output), None
-    )
+    column = next((one for frame in ("expectation", "comparison") for one in FRAMES[frame] if one.name == output), None)
     unit = column.unit if column is not None else ""
     words = re.sub(rf"_{re.escape(unit)}(?=_|$)", "", output, flags=re.IGNORECASE) if unit else output
     words = words.replace("_", " ").replace(".", ": ")

@@ -17,6 +17,7 @@ from simulator.plan.ladder import offered
 from simulator.plan.levers import Lever
 from simulator.plan.model import Plan, Rung
 from simulator.plan.tornado import Bar
+from simulator.report.pools import curtailed, dealt, without
 from simulator.report.queued import queued
 from simulator.report.tables import table
 from simulator.report.unfinished import stuck
@@ -254,7 +255,9 @@ def _layout(rung: Rung) -> str:
     total = rung.step.total
     parts = sorted(rung.step.parts, key=lambda part: -part[1])
     shown = [f"{name} {percent(seconds / total)}" for name, seconds in parts if abs(seconds) >= 0.01 * total]
-    return f"{count(rung.accelerators)} accelerators, {rung.layout}; step {duration(total)}: {', '.join(shown)}"
+    layout = "; ".join(filter(None, (str(rung.layout), dealt(rung))))
+    slowly = "" if rung.clock == 1 else f" at {percent(rung.clock)} of their clock"
+    return f"{count(rung.accelerators)} accelerators{slowly}, {layout}; step {duration(total)}: {', '.join(shown)}"
 
 
 def _also_ran_on(shown: Answer) -> list[str]:
@@ -355,6 +358,12 @@ def answer(shown: Answer) -> RenderableType:
         for job, ended in zip(plan.jobs[:3], shown.summary.jobs, strict=False)
     ]
     lines += [("also on", said) for said in _also_ran_on(shown)]
+    lines += [
+        ("capped", said)
+        for job, ended in zip(plan.jobs[:1], shown.summary.jobs, strict=False)
+        if (said := curtailed(job.rungs[ended.rung]))
+    ]
+    lines += [("left out", said) for job in plan.jobs[:1] if (said := without(job))]
     lines += upkeep(shown)
     lines.append(("held back by", _held_back_by(shown)))
     lines += [("why not more", said) for said in [_why_not_more(shown)] if said]

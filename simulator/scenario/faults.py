@@ -29,9 +29,7 @@ _BOUNDS = {
 }  # fmt: skip
 
 
-def translated(
-    errors: Iterable[Mapping[str, Any]], data: Any, root: Any = Scenario
-) -> Iterator[tuple[Path, str]]:
+def translated(errors: Iterable[Mapping[str, Any]], data: Any, root: Any = Scenario) -> Iterator[tuple[Path, str]]:
     """Path and message of each of pydantic's errors about ``data``, whose schema is ``root``."""
     for error in errors:
         path, label = _path(error, data)
@@ -78,9 +76,7 @@ def _message(error: Mapping[str, Any], path: Path, found: Any, root: Any, *, or_
     return f"expected {expected}; got {_shown(found)}{hint}"
 
 
-def _expected(
-    kind: str, path: Path, context: Mapping[str, Any], original: str, root: Any, *, or_mapping: bool
-) -> str:
+def _expected(kind: str, path: Path, context: Mapping[str, Any], original: str, root: Any, *, or_mapping: bool) -> str:
     if kind == "missing":
         field = field_at(path, root)
         return f"a value ({field.description})" if field is not None and field.description else "a value"

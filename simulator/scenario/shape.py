@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from inspect import isclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -20,15 +21,14 @@ __all__ = ["bent", "field_at", "inner", "is_free", "is_list", "is_whole", "keys"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
+@cache
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
     """The plain types an annotation is made of."""
     if get_origin(annotation) is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
-    elif get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _alternatives(part)
-    else:
-        yield annotation
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(found for part in get_args(annotation) for found in _alternatives(part))
+    return (annotation,)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -40,16 +40,19 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
+@cache
 def keys(annotation: Any) -> tuple[str, ...]:
     """Known keys of the mapping an annotation allows; empty when it allows none or any."""
     return tuple(name for model in _models(annotation) for name in _fields(model))
 
 
+@cache
 def is_free(annotation: Any) -> bool:
     """Whether the annotation allows a mapping with any keys, e.g. dates."""
     return any(get_origin(part) is dict for part in _alternatives(annotation))
 
 
+@cache
 def is_list(annotation: Any) -> bool:
     """Whether the annotation allows a list."""
     return any(get_origin(part) in (tuple, list) for part in _alternatives(annotation))
@@ -61,6 +64,7 @@ def is_whole(annotation: Any) -> bool:
     return int in kinds and float not in kinds
 
 
+@lru_cache(maxsize=4096)  # keys may be anyone's
 def inner(annotation: Any, key: str | int) -> Any:
     """Annotation of what stands below ``key``; None when nothing may."""
     for part in _alternatives(annotation):
@@ -87,7 +91,7 @@ def bent(data: Any, annotation: Any = Scenario, path: Path = ()) -> Iterator[tup
 
     It reads a number as a date (20240902 seconds after 1970) and ``true`` as 1.
     """
-    kinds = tuple(_alternatives(annotation))
+    kinds = _alternatives(annotation)
     if isinstance(data, dict):
         dates = any(get_origin(part) is dict and get_args(part)[0] is dt.date for part in kinds)
         for key, below in data.items():

@@ -40,7 +40,8 @@ def in_flight(stage: Numbers | float, count: Numbers, L: Layouts) -> Numbers:
     p, v = L.pipeline, L.interleave
     behind = p - stage - 1
     waiting = np.where(v > 1, (2 * behind + (v - 1) * p + 1) / v, behind + 1)
-    waiting = np.where(L.zero_bubble, p, np.where(L.two_way, p + 1, waiting))
+    if L.schedule.any():
+        waiting = np.where(L.zero_bubble, p, np.where(L.two_way, p + 1, waiting))
     return np.minimum(waiting, count)
 
 
@@ -80,7 +81,9 @@ def bubble(slowest: Numbers, backward: Numbers, weights: Numbers, count: Numbers
     checked there; the case of few microbatches is ours.
     """
     p, v = L.pipeline, L.interleave
-    plain = ((p - 1) + (v - 1) * np.mod(-count, p)) / v * slowest
+    plain: Numbers = ((p - 1) + (v - 1) * np.mod(-count, p)) / v * slowest
+    if not L.schedule.any():
+        return plain
     filled = (p - 1) * (slowest - weights) - np.minimum(p - 1, count - 1) * weights
     both = np.maximum(p / 2 - 1, 0) * (slowest + backward - 3 * weights)
     result: Numbers = np.where(L.zero_bubble, np.maximum(filled, 0), np.where(L.two_way, np.maximum(both, 0), plain))

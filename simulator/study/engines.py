@@ -5,7 +5,10 @@ An engine takes calls of a function of this package and gives back their results
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -81,7 +84,7 @@ def engine(name: Name, *, workers: int | None = None, address: str | None = None
             raise SimulatorError("--address: expected together with --engine dask")
         count = workers or cpu_count()
         # alone, it works in this process, which must go on hearing Ctrl-C
-        options = {"initializer": _deaf} if count > 1 else {}
+        options = {"initializer": _begin, "initargs": (os.getpid(),)} if count > 1 else {}
         yield Engine("local", count, "loky", options, (BrokenExecutor,))
         return
     from simulator.study.dask import cluster
@@ -92,6 +95,13 @@ def engine(name: Name, *, workers: int | None = None, address: str | None = None
         yield Engine("dask", count, backend, {}, deaths, near=False, link=link)
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the process that was asked, which tells its workers when to end."""
+def _begin(coordinator: int) -> None:
+    """Ctrl-C is for the process that was asked, which tells its workers when to end; they do not outlive it either."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(coordinator,), daemon=True).start()
+
+
+def _follow(coordinator: int) -> None:
+    while os.getppid() == coordinator:
+        time.sleep(1.0)
+    os._exit(0)

@@ -225,15 +225,17 @@ def query(path: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         db.set_authorizer(_only_questions)
         try:
             found = db.execute(sql)
-            return [column[0] for column in found.description or ()], found.fetchall()
+            if found.description is not None:
+                return [column[0] for column in found.description], found.fetchall()
+            said = "nothing was asked"
         except (sqlite3.Error, sqlite3.Warning) as refused:
             if damaged(refused):
                 raise
             said = "it may only ask" if "not authorized" in str(refused) else str(refused)
-            raise SimulatorError(
-                f"--query: {said}; expected one SELECT on the views results, means and failures, or the tables study, "
-                "points and tasks"
-            ) from refused
+    raise SimulatorError(
+        f"--query: {said}; expected one SELECT on the views results, means and failures, or the tables study, points "
+        "and tasks"
+    )
 
 
 _HARMLESS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -11,6 +12,8 @@ from simulator.errors import SimulatorError
 from simulator.study.tables import connect, header, make
 
 __all__ = ["salvage"]
+
+Rows = Iterator[tuple[object, ...]]
 
 
 def salvage(path: Path) -> str:
@@ -37,15 +40,20 @@ def salvage(path: Path) -> str:
     )
 
 
-def _rows(db: sqlite3.Connection, table: str, first: int, last: int) -> Iterator[tuple[object, ...]]:
-    """Rows of the points from ``first`` to before ``last``; where those cannot be read, of each half of them."""
+def _rows(db: sqlite3.Connection, table: str, first: int, last: int, key: str = "point", within: str = "") -> Rows:
+    """Rows whose key is from ``first`` to before ``last``; where those cannot be read, of each half of them."""
     with suppress(sqlite3.DatabaseError):
-        yield from db.execute(f"SELECT * FROM {table} WHERE point >= ? AND point < ?", (first, last)).fetchall()
+        sql = f"SELECT * FROM {table} WHERE {within}{key} >= ? AND {key} < ?"
+        yield from db.execute(sql, (first, last)).fetchall()
         return
     if last - first > 1:
         middle = (first + last) // 2
-        yield from _rows(db, table, first, middle)
-        yield from _rows(db, table, middle, last)
+        yield from _rows(db, table, first, middle, key, within)
+        yield from _rows(db, table, middle, last, key, within)
+    elif table == "tasks" and not within:
+        with suppress(sqlite3.DatabaseError, TypeError):
+            most = json.loads(db.execute("SELECT value FROM study WHERE key = 'replicas'").fetchone()[0])
+            yield from _rows(db, table, 0, most, "replica", f"point = {first} AND ")
 
 
 def _free(path: Path) -> Path:

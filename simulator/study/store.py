@@ -60,7 +60,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as refused:
         if damaged(refused):
-            raise SimulatorError(f"{path}: damaged ({refused}); {salvage(path)}") from refused
+            found = " ".join(str(refused).split())
+            raise SimulatorError(f"{path}: damaged ({found}); {salvage(path)}") from refused
         said = str(refused)
         if _code(refused) == sqlite3.SQLITE_FULL:
             said = "the disk is full; what was saved before stays: make room, then the same command goes on from there"

@@ -68,6 +68,7 @@ def sweep(
     *,
     design: Design | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
+    stopping: Callable[[], None] = lambda: None,
     performer: Performer = perform,
 ) -> Swept:
     """Perform what is missing in the store at ``path``, and save it there.
@@ -79,6 +80,12 @@ def sweep(
     ----------
     design
         The points; default: those of the study's design.  A store whose points grow goes on with the new ones.
+    watch
+        Hears at the beginning, and whenever tasks come back, how far it is.
+    stopping
+        Is called by the first Ctrl-C, in the midst of anything.
+    performer
+        What a worker does with tasks.
 
     Raises
     ------
@@ -90,7 +97,7 @@ def sweep(
     header = _header(study, digest(scenario), scenario.seed, len(design))
     work = Work(header.scenario, study.mode, header.outputs, scenario)
     with Store.open(path, header) as store:
-        return _Sweep(store, design, work, engine, watch, performer).run()
+        return _Sweep(store, design, work, engine, watch, stopping, performer).run()
 
 
 def default_name(study: Study) -> str:
@@ -155,9 +162,11 @@ class _Sweep:
         work: Work,
         engine: Engine,
         watch: Callable[[Progress], None],
+        stopping: Callable[[], None],
         performer: Performer,
     ) -> None:
         self._store, self._design, self._engine, self._watch = store, design, engine, watch
+        self._stopping = stopping
         self._call = (performer, work, _who())
         self._tasks = Tasks(design, store.header.replicas, store.header.seed)
         self._before = sum(n for status, n in store.counts(len(design)).items() if status != "lost")
@@ -288,6 +297,7 @@ class _Sweep:
             self._stopped = True
             if self._feed is not None:
                 self._feed.stopped = True
+            self._stopping()
 
         if threading.current_thread() is not threading.main_thread():
             yield
