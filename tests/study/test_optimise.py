@@ -3,12 +3,12 @@
 import sys
 
 import pytest
+from analytic import performer
 
 from simulator.errors import SimulatorError
 from simulator.study.engines import engine
 from simulator.study.file import study_of
 from simulator.study.optimise import optimise, searched
-from tests.study.analytic import performer
 
 RANGES = {"failures.scale": {"from": 0.1, "to": 10}, "site.pue": {"from": 1, "to": 5}}
 

@@ -5,13 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+from analytic import ishigami, performer
 
 from simulator.errors import SimulatorError
 from simulator.study.engines import engine
 from simulator.study.file import study_of
 from simulator.study.sensitivity import analysed, sampled, values_of
 from simulator.study.sweep import sweep
-from tests.study.analytic import ishigami, performer
 
 PATHS = ("failures.scale", "site.pue", "money.network_share")
 

@@ -163,8 +163,8 @@ BROKEN = {
         ["5: outputs.1: unknown output 'gooodput'; did you mean 'goodput'?"],
     ),
     "what no plan has": (
-        "factors: {site.pue: [1, 2]}\nmode: plan\noutputs: [peak_power]\n",
-        ["6: outputs.0: unknown output 'peak_power_MW'"],
+        "factors: {site.pue: [1, 2]}\nmode: plan\noutputs: [interruptions]\n",
+        ["6: outputs.0: unknown output 'interruptions'"],
     ),
     "replicas of a plan": (
         "factors: {site.pue: [1, 2]}\nmode: plan\nreplicas: 3\n",
