@@ -13,7 +13,7 @@ from simulator.study.factor import Choice, Values, Variants, levels
 from simulator.study.outputs import check_outputs
 from simulator.study.schema import MEASURES, MOST_POINTS, Study
 
-__all__ = ["design_faults", "evidence_faults", "output_faults", "value_faults"]
+__all__ = ["design_faults", "evidence_faults", "output_faults", "path_faults", "value_faults"]
 
 _SHARES = (0.001, 0.5, 0.999)  # of a distribution that are tried
 _ENDS = (0.0, 0.5, 1.0 - 1e-12)  # of a range, or of one that has ends
@@ -40,6 +40,17 @@ def design_faults(study: Study) -> Iterator[tuple[Path, str]]:
         shown = " × ".join(f"{count:,}" for count in counts.values())
         help_ = "draw from it: design: {kind: sobol, n: 1024}"
         yield ("factors",), f"expected a grid of at most {MOST_POINTS:,} points; got {shown} = {study.size:,}; {help_}"
+
+
+def path_faults(study: Study) -> Iterator[tuple[Path, str]]:
+    """Paths that two parts of the study change, of which only the later would count."""
+    taken: dict[str, str] = dict.fromkeys(study.set, "set")
+    for name, factor in study.factors.items():
+        varied = {path for one in factor.variants.values() for path in one} if isinstance(factor, Variants) else {name}
+        for path in sorted(varied):
+            if path in taken:
+                yield ("factors", name), f"expected each path in one place; got {path}, which {taken[path]} changes too"
+        taken |= dict.fromkeys(varied, f"factor {name}")
 
 
 def output_faults(study: Study) -> Iterator[tuple[Path, str]]:

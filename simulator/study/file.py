@@ -16,7 +16,7 @@ from simulator.scenario.document import Document, Path, Place, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find, packaged
 from simulator.scenario.read import checked, load, unchecked
-from simulator.study.check import design_faults, evidence_faults, output_faults, value_faults
+from simulator.study.check import design_faults, evidence_faults, output_faults, path_faults, value_faults
 from simulator.study.schema import Study
 
 __all__ = ["is_study", "read_study", "study_of"]
@@ -147,7 +147,7 @@ def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Pa
             found.setdefault(path, message)
     faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
     if study is not None:
-        inside = (*design_faults(study), *output_faults(study), *evidence_faults(study))
+        inside = (*design_faults(study), *path_faults(study), *output_faults(study), *evidence_faults(study))
         faults += [document.fault(path, message) for path, message in inside]
         study, outside = _on_base(study, document, folder)
         faults += outside

@@ -186,6 +186,13 @@ BROKEN = {
         "set: {cluster.fabric: spectrum}\nfactors: {site.pue: [0.5]}\n",
         ["4: set.cluster.fabric: expected a name from the catalogue's", "5: factors.site.pue.0: expected at least 1"],
     ),
+    "one path in two places": (
+        "set: {site.pue: 1.1}\nfactors:\n  site.pue: [1.2]\n  m: {variants: {a: {site.pue: 1.3}, b: {seed: 2}}}\n",
+        [
+            "6: factors.site.pue: expected each path in one place; got site.pue, which set changes too",
+            "7: factors.m: expected each path in one place; got site.pue, which factor site.pue changes too",
+        ],
+    ),
     "a variant with a slip": (
         "factors:\n  m:\n    variants:\n      a: {site.pue: 1.1}\n      b: {cluster.pools.h100.nod: x}\n",
         ["8: factors.m.variants.b: cluster.pools.h100.nod: unknown key 'nod'; did you mean 'node'?"],
