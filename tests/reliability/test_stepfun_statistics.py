@@ -37,9 +37,9 @@ def runs():
     seen: list[dict] = []
     take, give_back = Workshop.take, Workshop._give_back
 
-    def taken(self, pool, cause, node):
+    def taken(self, pool, cause, node, visit):
         seen[-1][node].append([self._calendar.now, float("inf")])
-        take(self, pool, cause, node)
+        take(self, pool, cause, node, visit)
 
     def given_back(self, pool, cause, node, how):
         seen[-1][node][-1][1] = self._calendar.now
