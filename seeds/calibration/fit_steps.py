@@ -159,7 +159,8 @@ class Rows:
     """The rows that are scored, and what the fit needs to know of each."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes = [one for one in outcomes if one.scored]
+        # hybrids stand in as transformers, which says nothing about these parameters
+        self.outcomes = [one for one in outcomes if one.scored and one.prediction and not one.prediction.hybrid]
         self.about = pd.DataFrame(
             [
                 {
