@@ -42,17 +42,22 @@ class Pass:
 
 
 def _products(
-    machine: Machine, m: Numbers, shapes: list[tuple[Numbers, Numbers]], *, backward: bool, sixteen: bool = False
+    machine: Machine,
+    m: Numbers,
+    shapes: list[tuple[Numbers, Numbers]],
+    *,
+    backward: float,
+    sixteen: bool = False,
 ) -> Numbers:
     """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights.
 
-    Gradients of weights accumulate in fp32, which is read and written for every microbatch.
+    The gradient of a weight, of ``backward`` bytes, is read, added to and written for every microbatch; 0 is forward.
     """
     total = np.zeros_like(m)
     for n, k in shapes:
         if backward:
             inputs = gemm_time(machine, m, k, n, sixteen=sixteen)
-            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen, moved=8.0)
+            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen, moved=2 * backward)
         else:
             total = total + gemm_time(machine, m, n, k, sixteen=sixteen)
     return total
@@ -112,7 +117,8 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     6 f / t (gated); backward twice as much.
 
     Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
-    sequence parallelism) and as often backward; layers of routed experts alone half as often.
+    sequence parallelism) and as often backward, where sequence parallelism gathers the inputs of the column-parallel
+    products twice more, since it kept only parts of them; layers of routed experts alone half as often.
 
     Source
     ------
@@ -128,7 +134,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     dense_share = 1 - share + (share if model.residual_ffn else 0)
     core_forward, core_backward = _core(machine, model, recipe, L)
 
-    def matmuls(*, backward: bool) -> Numbers:
+    def matmuls(*, backward: float) -> Numbers:
         total = _products(machine, m, attention_gemms, backward=backward)
         if dense_share:
             total = total + dense_share * _products(machine, m, dense, backward=backward)
@@ -152,7 +158,10 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    tensor = split * np.where(L.sequence_parallel > 0, 2 * hidden * all_gather(tp, volume), all_reduce(tp, volume))
+    gathered, reduced = hidden * all_gather(tp, volume), all_reduce(tp, volume)
+    tensor, tensor_back = (
+        split * np.where(L.sequence_parallel > 0, times * gathered, reduced) for times in (2, 3)
+    )
 
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
@@ -166,9 +175,9 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
 
     zero = np.zeros_like(t)
     memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
-    forward = Pass(matmuls(backward=False), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
+    forward = Pass(matmuls(backward=0.0), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
     backward = Pass(
-        matmuls(backward=True), core_backward, memory_back, tensor, np.where(c > 1, context_back, zero), expert
+        matmuls(backward=recipe.gradient_bytes), core_backward, memory_back, tensor_back, np.where(c > 1, context_back, zero), expert
     )
     full, selective = L.recompute == 2, L.recompute == 1
     spared = activation / machine.stream if model.gated else 0.0
@@ -176,7 +185,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.sharding == "program" else 0.0
     again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
     # latent attention keeps its compressed forms and expands them again
-    expanded = _products(machine, m, attention_gemms[-2:], backward=False) if model.attention == "mla" else 0.0
+    expanded = _products(machine, m, attention_gemms[-2:], backward=0.0) if model.attention == "mla" else 0.0
     redone = Pass(
         np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
         np.where(full, core_forward, again),
@@ -205,11 +214,11 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
 
 
 def _experts(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, *, backward: bool
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, *, backward: float
 ) -> Numbers:
     """Router, shared and routed experts of one layer."""
     t, h = L.tensor, model.hidden * np.ones_like(L.tensor)
-    total = experts.products(machine, model, recipe, L, m, backward=backward)
+    total = experts.products(machine, model, recipe, L, m, backward=backward > 0)
     if model.shared_experts:
         wide = float(model.shared_experts * model.expert_width)
         shapes = [((2 if model.gated else 1) * wide / t, h), (h, wide / t)]
@@ -227,6 +236,6 @@ def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tu
     shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
     zero = np.zeros_like(t)
     loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
-    forward = Pass(_products(machine, m, shapes, backward=False, sixteen=True), zero, loss / 2, zero, zero, zero)
-    backward = Pass(_products(machine, m, shapes, backward=True, sixteen=True), zero, loss / 2, zero, zero, zero)
+    forward = Pass(_products(machine, m, shapes, backward=0.0, sixteen=True), zero, loss / 2, zero, zero, zero)
+    backward = Pass(_products(machine, m, shapes, backward=recipe.gradient_bytes, sixteen=True), zero, loss / 2, zero, zero, zero)
     return forward, backward

@@ -250,6 +250,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     slowest = np.maximum(full * per_layer, ending)
     weights = full * backward.matmul / 2  # of the two products of a backward pass, one is the weights'
     average = (model.layers * per_layer + head.total) / L.pipeline
+    others = (L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1)
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
@@ -277,8 +278,10 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (slowest - average),
-        "pipeline bubble": bubble(slowest, full * (backward + redone).total, weights, count, L),
-        "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
+        "pipeline bubble": bubble(slowest, others, full * (backward + redone).total, weights, count, L),
+        "pipeline transfers": transfers(
+            machine, model.hidden, recipe.sequence, count, slowest, L, overlap=recipe.overlap
+        ),
         "data parallel": _data_parallel(machine, model, recipe, L, held=(shared, routed), window=average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(

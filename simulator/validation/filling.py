@@ -11,7 +11,8 @@ attention              unfused before 2023, under Megatron-DeepSpeed and where t
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
                        JAX and on TPUs, else a layer at once (FSDP)
-gradients              in 16 bit with fp16 and where XLA compiles (JAX, MaxText, Pax, TPUs), else in fp32
+gradients              in 16 bit with fp16, where XLA compiles (JAX, MaxText, Pax, TPUs) and in NeMo and Megatron-Bridge,
+                       whose recipes set grad_reduce_in_fp32 to false (recalled), else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
 recomputing            XLA leaves out the last product of a block, which nothing reads; others repeat all of it
@@ -87,6 +88,7 @@ class Habits:
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
+    narrow_gradients: bool  # summed in 16 bit
 
 
 def habits(inputs: Inputs, family: str) -> Habits:
@@ -112,6 +114,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         selects_attention=bool(re.search(r"megatron|nemo", said)),
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,
+        narrow_gradients=compiles or bool(re.search(r"nemo|bridge", said)),
     )
 
 

@@ -141,7 +141,7 @@ def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count:
         dropout=usual.dropout,
         sharding=usual.sharding,
         software=Software.load(usual.software),
-        gradient_bytes=2.0 if on.precision == "fp16" or usual.sharding == "program" else 4.0,
+        gradient_bytes=2.0 if on.precision == "fp16" or usual.narrow_gradients else 4.0,
         repeats=usual.repeats,
         split_experts=usual.splits_experts and model.experts > 0 and model.expert_width > model.hidden,
         dropless=usual.dropless,
