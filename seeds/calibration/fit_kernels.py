@@ -139,7 +139,7 @@ def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
 def narrow_share(
     machine: Machine, shapes: Shapes, accelerator: Accelerator, recipe: str
 ) -> tuple[Numbers, tuple[float, float]]:
-    """Share of the narrow peak over that of 16 bit, passes that quantise the m × k operand, what is left [s]; the error.
+    """Share of the narrow peak over that of 16 bit, passes that quantise the m × k operand, the rest [s]; the error.
 
     The timings are of layers that are handed 16 bit: before the product they look for the largest element and write
     the narrow form, each pass (2 + o) bytes an element.  Training pays for that by itself (``casts``), so that only
@@ -342,9 +342,8 @@ Data = dict[str, tuple[Machine, Accelerator, Shapes, Shapes]]
 
 def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tuple[dict[str, float], float]]:
     """Shares of the narrow peak and of the scale-up links of each GPU; prints them."""
-    print(
-        "\n| GPU | fp8, block-scaled fp8, nvfp4: over 16 bit, passes, constant, error | scale-up share, all-gather 1 / 16 / 64 / 512 MiB |"
-    )
+    print("\n| GPU | fp8, block-scaled fp8, nvfp4: over 16 bit, passes, constant, error "
+          "| scale-up share, all-gather 1 / 16 / 64 / 512 MiB |")  # fmt: skip
     print("|---|---|---|")
     shares = {}
     for gpu, (machine, accelerator, _, _) in data.items():

@@ -87,7 +87,8 @@ def reach(members: Numbers) -> Numbers:
     """Bus bandwidth of so many ranks over that of eight, at most 1: (1 + 8/7 c) / (1 + n/(n − 1) c)."""
     n = np.maximum(members, 2)
     whole = 1 + _COPY * _USUAL / (_USUAL - 1)
-    return np.minimum(whole / (1 + _COPY * n / (n - 1)), 1.0)
+    share: Numbers = np.minimum(whole / (1 + _COPY * n / (n - 1)), 1.0)
+    return share
 
 
 def _fill(size: Numbers) -> Numbers:

@@ -112,9 +112,7 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
 def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
     """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
 
-    Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
-    14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or
-    6 f / t (gated); backward twice as much.
+    Memory traffic: :func:`_streamed`.
 
     Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
     sequence parallelism) and as often backward, where sequence parallelism gathers the inputs of the column-parallel
@@ -142,15 +140,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
             total = total + share * _experts(machine, model, recipe, L, m, backward=backward)
         return total
 
-    replicated = np.where(L.sequence_parallel > 0, t, 1)
     width = dense_share * model.ffn / t
     if share:
         width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
     activation = m * (6 if model.gated else 4) * width
-    moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
-    memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
+    memory, memory_back = _streamed(machine, model, recipe, L, m, width)
     if share:
-        memory = memory + share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
+        permuted = share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
+        memory, memory_back = memory + permuted, memory_back + 2 * permuted
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -159,9 +156,7 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
     gathered, reduced = hidden * all_gather(tp, volume), all_reduce(tp, volume)
-    tensor, tensor_back = (
-        split * np.where(L.sequence_parallel > 0, times * gathered, reduced) for times in (2, 3)
-    )
+    tensor, tensor_back = (split * np.where(L.sequence_parallel > 0, times * gathered, reduced) for times in (2, 3))
 
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
@@ -174,15 +169,15 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
 
     zero = np.zeros_like(t)
-    memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
+    memory, memory_back = memory + cast_forward, memory_back + cast_backward
     forward = Pass(matmuls(backward=0.0), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
-    backward = Pass(
-        matmuls(backward=recipe.gradient_bytes), core_backward, memory_back, tensor_back, np.where(c > 1, context_back, zero), expert
-    )
+    context_back = np.where(c > 1, context_back, zero)
+    products_back = matmuls(backward=recipe.gradient_bytes)
+    backward = Pass(products_back, core_backward, memory_back, tensor_back, context_back, expert)
     full, selective = L.recompute == 2, L.recompute == 1
     spared = activation / machine.stream if model.gated else 0.0
-    # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
-    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.sharding == "program" else 0.0
+    # nothing in the backward pass reads what the block's last product puts out, and some software sees that
+    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.stops else 0.0
     again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
     # latent attention keeps its compressed forms and expands them again
     expanded = _products(machine, m, attention_gemms[-2:], backward=0.0) if model.attention == "mla" else 0.0
@@ -195,6 +190,23 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         np.where(full, expert, 0.0),
     )
     return forward, backward, redone
+
+
+def _streamed(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, width: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Forward and backward time of what only moves 2-byte activations: norms, residuals, activation functions.
+
+    Forward, of a token: two norms 8 h bytes, two residual sums 12 h (14 h with dropout and its mask), split over the
+    tensor ranks only with sequence parallelism; the activation function 4 or, gated, 6 bytes of the ``width`` at hand.
+    Backward: norms 12 h (they read x and dy and write dx), the sums of what two branches return 12 h, dropout 10 h, the
+    activation function 6 or 10.
+    """
+    h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
+    moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
+    back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
+    more = recipe.software.elementwise
+    return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
 
 
 def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, width: Numbers) -> tuple[Numbers, Numbers]:
@@ -236,6 +248,6 @@ def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tu
     shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
     zero = np.zeros_like(t)
     loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
-    forward = Pass(_products(machine, m, shapes, backward=0.0, sixteen=True), zero, loss / 2, zero, zero, zero)
-    backward = Pass(_products(machine, m, shapes, backward=recipe.gradient_bytes, sixteen=True), zero, loss / 2, zero, zero, zero)
+    once, back = (_products(machine, m, shapes, backward=g, sixteen=True) for g in (0.0, recipe.gradient_bytes))
+    forward, backward = (Pass(products, zero, loss / 2, zero, zero, zero) for products in (once, back))
     return forward, backward

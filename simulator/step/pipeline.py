@@ -53,11 +53,11 @@ def bubble(
 
         (p − 1) · t_other / v + (v − 1) · (−m mod p) · t_stage / v
 
-    The first term is the usual one, for a multiple of p microbatches: the slowest stage waits while the first microbatch
-    comes to it and the last one leaves it through the others, which are not as slow.  Interleaving deals microbatches out
-    in rounds of p; a round that is not full costs as much as a full one.  With fewer microbatches than stages the step is the
-    critical path of one microbatch through all v p chunks with the others close behind, (v p + m − 1) · t_stage / v:
-    however fine the chunks, at most m of p stages work at once.
+    The first term is the usual one, for a multiple of p microbatches: the slowest stage waits while the first
+    microbatch comes to it and the last one leaves it through the others, which are not as slow.  Interleaving deals
+    microbatches out in rounds of p; a round that is not full costs as much as a full one.  With fewer microbatches than
+    stages the step is the critical path of one microbatch through all v p chunks with the others close behind,
+    (v p + m − 1) · t_stage / v: however fine the chunks, at most m of p stages work at once.
 
     Zero bubble (ZB-H1), whose stages pass the input gradient on before they compute weight gradients, W, and fill the
     end of the step with those they put off; with m microbatches there are no more than m − 1 to put off:
@@ -96,9 +96,9 @@ def transfers(
     """Activations and gradients between neighbouring stages, 2 b s h / t bytes each way and chunk. [s]
 
     Every rank of a tensor group sends its own part (scatter/gather, arXiv:2104.04473, section 4.1).  1F1B waits for its
-    neighbour's tensor.  Interleaved stages have another chunk to compute meanwhile: with ``overlap`` they wait while the
-    pipeline fills and drains, and else for what takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's
-    default since it interleaves; recalled).  DualPipe always has a pass of the other direction to compute, so it waits
+    neighbour's tensor.  Interleaved stages have another chunk to compute meanwhile: with ``overlap`` they wait while
+    the pipeline fills and drains, and else for what takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's
+    default where it interleaves; recalled).  DualPipe always has a pass of the other direction to compute, so it waits
     only while its pipeline fills, from both ends.
     """
     tokens = L.microbatch * sequence / L.context

@@ -237,6 +237,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     On top comes what waiting for the slowest of many costs, ``_JITTER`` · log₂ of the scale-up domains over ``_CALM``.
     Assumes steady state and equal shares.
     """
+    machine = replace(machine, gemm=machine.gemm * recipe.software.products)
     count = microbatches(recipe.batch, L)
     forward, backward, redone = _two_way(*layer(machine, model, recipe, L), L)
     ends_forward, ends_backward = ends(machine, model, recipe, L)

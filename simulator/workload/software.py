@@ -16,6 +16,7 @@ __all__ = ["Software"]
 class Software(CatalogueEntry):
     """Efficiency parameters that belong to the software, not to the accelerator or the job."""
 
+    products: Ratio = Field(description="rate of its matrix products over that of the best library kernels")
     attention: Ratio = Field(description="rate of its fused attention over that of the best such kernel")
     native: bool = Field(
         description="its attention kernel is written for the accelerator's family, not for an earlier one"
@@ -27,6 +28,7 @@ class Software(CatalogueEntry):
     logits: float = Field(gt=0, description="bytes moved for each logit by loss and its gradient")
     exposed: Fraction = Field(description="share of tensor-parallel traffic that no matrix product hides")
     contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")
+    stops: bool = Field(description="recomputing a block leaves out its last product, whose result nothing reads")
     host: Seconds = Field(description="time the host takes to launch one kernel")
     kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
 
