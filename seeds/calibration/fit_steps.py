@@ -94,9 +94,7 @@ PARAMETERS = (
     _software("megatron", "exposed", 0.80, 0.30, high=1.0),
     _software("nemo megatron xla compiled", "casts", 1.00, 0.50, high=3.0),
     _software("pytorch", "casts", 1.00, 0.50, high=3.0),
-    _software("nemo", "attention", 0.90, 0.15, high=1.2),
-    _software("megatron", "attention", 0.90, 0.15, high=1.2),
-    _software("xla", "attention", 0.90, 0.15, high=1.2),
+    _software("nemo megatron xla", "attention", 0.90, 0.15, high=1.2),
     _software("pytorch", "attention", 0.80, 0.20, high=1.2),
     # what is counted is what fused operators move, eager ones more
     _software("nemo megatron megatron-2021 megatron-deepspeed xla compiled", "elementwise", 1.00, 0.20),

@@ -155,8 +155,13 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    gathered, reduced = hidden * all_gather(tp, volume), all_reduce(tp, volume)
-    tensor, tensor_back = (split * np.where(L.sequence_parallel > 0, times * gathered, reduced) for times in (2, 3))
+    # inputs of narrow products travel in their format, what comes out of them in 16 bit
+    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
+    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
+    tensor, tensor_back = (
+        split * np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume))
+        for times in (1, 2)
+    )
 
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
@@ -242,12 +247,16 @@ def _experts(
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
     """Forward and backward of logits and loss, on the stage that has them.
 
+    Both ends of the model are split over the tensor ranks too: forward the embedding's sum and the gathering of what the
+    logits read, backward the same the other way round, or all-reduces without sequence parallelism; nothing hides them.
     The fp32 logits pass through memory several times (cast, maximum, exponent, sum, gradient), more often unfused.
     """
     t, m = L.tensor, L.microbatch * recipe.sequence / L.context
     shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
     zero = np.zeros_like(t)
     loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
+    tp, volume = group(machine, t, np.ones_like(t)), 2 * m * float(model.hidden)
+    tensor = np.where(L.sequence_parallel > 0, 2 * all_gather(tp, volume), all_reduce(tp, volume))
     once, back = (_products(machine, m, shapes, backward=g, sixteen=True) for g in (0.0, recipe.gradient_bytes))
-    forward, backward = (Pass(products, zero, loss / 2, zero, zero, zero) for products in (once, back))
+    forward, backward = (Pass(products, zero, loss / 2, tensor, zero, zero) for products in (once, back))
     return forward, backward

@@ -96,9 +96,9 @@ def transfers(
     """Activations and gradients between neighbouring stages, 2 b s h / t bytes each way and chunk. [s]
 
     Every rank of a tensor group sends its own part (scatter/gather, arXiv:2104.04473, section 4.1).  1F1B waits for its
-    neighbour's tensor.  Interleaved stages have another chunk to compute meanwhile: with ``overlap`` they wait while
-    the pipeline fills and drains, and else for what takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's
-    default where it interleaves; recalled).  DualPipe always has a pass of the other direction to compute, so it waits
+    neighbour's tensor.  Interleaved stages have another chunk to compute meanwhile: with ``overlap`` they wait for the
+    2 (p − 1) + (v − 1) p passes of the first stage before backward ones set in, and as many at the end, and else for what
+    takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's default where it interleaves; recalled).  DualPipe always has a pass of the other direction to compute, so it waits
     only while its pipeline fills, from both ends.
     """
     tokens = L.microbatch * sequence / L.context
@@ -107,5 +107,6 @@ def transfers(
     waits = v * (count + p - 1) * each
     if overlap:
         beyond = np.maximum(each - stage / (2 * v), 0)
-        waits = np.where(v > 1, v * count * beyond + (p - 1) * each, waits)
+        filling = np.minimum(2 * (p - 1) + (v - 1) * p, v * count)
+        waits = np.where(v > 1, (v * count - filling) * beyond + filling * each, waits)
     return np.where(p > 1, 2 * np.where(L.two_way, p / 2 * each, waits), 0.0)

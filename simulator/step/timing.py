@@ -275,7 +275,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "memory-bound operators": per_step(once.memory, head.memory),
         "recomputation": per_step(redone.total),
         "host": per_step(host),
-        "tensor parallel": per_step(once.tensor),
+        "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (slowest - average),

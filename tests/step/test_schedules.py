@@ -56,7 +56,7 @@ def test_interleaved_stages_send_behind_the_chunk_they_compute(h100):
     assert alone[1] > 3 * alone[0]
     hidden = waits(long, overlap=True)
     assert hidden[0] == alone[0]
-    assert hidden[1] == pytest.approx(alone[0] * 7 / (64 + 7))  # only while the pipeline fills and drains
+    assert hidden[1] == pytest.approx(alone[0] * (2 * 7 + 3 * 8) / (64 + 7))  # while the pipeline fills and drains
     assert hidden[1] < waits(short, overlap=True)[1] < alone[1]
 
 
