@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from simulator.hardware import Accelerator, Fabric, Node
-from simulator.step import Layouts, evaluate, fastest, machine, search
-from simulator.step.search import candidates
+from simulator.plan import ladder, points
+from simulator.scenario import read, vary
+from simulator.step import Layouts, candidates, evaluate, fastest, fitting, machine
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ def test_one_step(benchmark, h100, job):
 def test_many_layouts(benchmark, h100, job):
     """Every candidate of a search on 200,000 GPUs, also those that do not fit."""
     model, recipe = job
-    layouts = candidates(h100, model, recipe, GPUS, LayoutRequest())
+    layouts = candidates.candidates(h100, model, recipe, GPUS, LayoutRequest())
     benchmark.extra_info["layouts"] = len(layouts)
     benchmark(evaluate, h100, model, recipe, layouts)
 
@@ -54,10 +55,31 @@ def test_whole_search(benchmark, h100, job):
     model, recipe = job
 
     def searched():
-        search._grid.cache_clear()
+        candidates._grid.cache_clear()
+        fitting._cuts.cache_clear()
         return fastest(h100, model, recipe, GPUS)
 
     benchmark(searched)
+
+
+def test_points(benchmark):
+    """Sizes × machines × models from changed scenario to closed-form answer, in one process that knows nothing yet."""
+    base = read("tesla-h100")
+    machines = ("DGX-A100", "HGX-H100", "DGX-B200", "GB200-tray", "MI300X-8")
+    models = ("Llama-3-8B", "Llama-3.1-70B", "Llama-3.1-405B", "Grok-1", "DeepSeek-V3")
+    changes = [
+        {"cluster.pools.0.node": node, "cluster.pools.0.arrivals": {"2023-08-28": nodes}, "jobs.0.model": model}
+        for nodes in (round(64 * 1.13**i) for i in range(40)) for node in machines for model in models
+    ]  # fmt: skip
+
+    def answered():
+        candidates._grid.cache_clear()
+        fitting._cuts.cache_clear()
+        ladder._searched.cache_clear()
+        return points(vary(base, change) for change in changes)
+
+    benchmark.extra_info["points"] = len(changes)
+    benchmark.pedantic(answered, rounds=3)
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,18 @@ overrides it for one field, and ``estimates: {field: why}`` marks a value that n
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.errors import CatalogueError, did_you_mean
 
-__all__ = ["SHELVES", "CatalogueEntry", "canonical", "entry", "leaves", "names", "references", "source"]
+__all__ = ["SHELVES", "CatalogueEntry", "canonical", "digest", "entry", "leaves", "names", "references", "source"]
 
 SHELVES = (
     "accelerators", "efficiencies", "failures", "fabrics", "models", "nodes", "prices", "runs", "sites", "software",
@@ -39,6 +40,33 @@ class CatalogueEntry(BaseModel):
     status: str = Field(default="verified", pattern="^(verified|estimate)$")
     notes: str = ""
     aliases: tuple[str, ...] = ()
+
+    shelf: ClassVar[str]  # on which entries of this kind stand
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The catalogue's entry of this name or alias."""
+        loaded: Self = _loaded(cls, name)
+        return loaded
+
+    def __hash__(self) -> int:
+        """By kind and name: the mappings an entry holds have no hash of their own."""
+        return hash((type(self), self.name))
+
+
+@cache
+def _loaded(kind: type[CatalogueEntry], name: str) -> Any:
+    """Entries are frozen and shelves never change, so each is read and checked once."""
+    return kind.model_validate(entry(kind.shelf, name))
+
+
+@cache
+def digest() -> str:
+    """SHA-256 of all shelves: numbers of two catalogues are not comparable."""
+    found = hashlib.sha256()
+    for shelf in SHELVES:
+        found.update((_FOLDER / f"{shelf}.yaml").read_bytes())
+    return found.hexdigest()
 
 
 @cache

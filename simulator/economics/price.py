@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import base_value
 
@@ -28,6 +27,8 @@ class Price(CatalogueEntry):
     Values are kept in base units whatever their dimension (``2.35 USD/h`` is 6.5e-4 USD/s); ``unit`` remembers how they
     were written, for tables.  Low and high are the ends of the *value*; a low life is the dear one.
     """
+
+    shelf = "prices"
 
     low: float
     mid: float
@@ -55,11 +56,6 @@ class Price(CatalogueEntry):
         if not low <= mid <= high:
             raise ValueError(f"expected low ≤ mid ≤ high; got {low:g}, {mid:g}, {high:g}")
         return high
-
-    @classmethod
-    def load(cls, name: str) -> Price:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("prices", name))
 
     def at(self, end: Level) -> float:
         """The value at one end of the range, in base units."""

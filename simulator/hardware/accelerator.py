@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import Area, Bytes, DataRate, Dollars, DollarsPerSecond, FlopRate, Fraction, Ratio, Seconds, Watts
 
@@ -40,6 +39,8 @@ class RentRange(BaseModel):
 class Accelerator(CatalogueEntry):
     """What one accelerator can do at best.  One is what its vendor sells, or the part a source counts."""
 
+    shelf = "accelerators"
+
     vendor: str
     released: int
     family: str = Field(description="entry of the efficiencies shelf")
@@ -63,17 +64,14 @@ class Accelerator(CatalogueEntry):
     rent: RentRange | None = None
     best_matmul: dict[NumberFormat, FlopRate] = Field(default={}, description="highest rate measured on any shape")
 
-    @classmethod
-    def load(cls, name: str) -> Accelerator:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("accelerators", name))
-
 
 class Efficiency(CatalogueEntry):
     """How much of its datasheet a family of accelerators sustains in training: the model's fitted parameters.
 
     The symbols are those of :func:`simulator.step.roofline.gemm_time`.
     """
+
+    shelf = "efficiencies"
 
     gemm: Fraction = Field(description="e: share of the dense peak a large matrix product reaches")
     memory: Fraction = Field(description="e_b: share of the memory bandwidth a streaming operator reaches")
@@ -88,6 +86,9 @@ class Efficiency(CatalogueEntry):
     half_keys: float = Field(default=0, ge=0, description="keys a query meets at which attention runs at half speed")
     narrow_heads: float = Field(default=0, ge=0, description="exponent by which heads under 128 wide slow attention")
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
+    exchange: Fraction = Field(
+        default=0.75, description="share of that which all-to-alls reach, whose many small flows meet in the switches"
+    )
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
     permute: Fraction = Field(
         description="share of a streaming operator's rate that permuting tokens for experts reaches"
@@ -98,8 +99,3 @@ class Efficiency(CatalogueEntry):
         default=1.0, description="share of the traffic between replicas that runs beside arithmetic at best"
     )
     by_format: dict[str, Fraction] = Field(default={}, description="the same for single recipes of precision")
-
-    @classmethod
-    def load(cls, family: str) -> Efficiency:
-        """The catalogue's parameters of this family."""
-        return cls.model_validate(catalogue.entry("efficiencies", family))

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import DataRate, Fraction, Ratio, Seconds
 
@@ -26,14 +25,11 @@ class Tier(BaseModel):
 class Fabric(CatalogueEntry):
     """A scale-out network.  Link rates belong to the node's interfaces; the fabric says what survives of them."""
 
+    shelf = "fabrics"
+
     topology: Literal["fat-tree", "rail-optimised", "dragonfly", "torus", "tree", "mesh"]
     link: DataRate = Field(description="one port, one direction")
     tiers: tuple[Tier, ...] = Field(min_length=1)
     efficiency: Fraction = Field(description="share of the wire rate left for large collectives under load")
     latency: Seconds = Field(description="one message between neighbouring nodes, software included")
     hop_latency: Seconds = Field(description="added by each further tier crossed")
-
-    @classmethod
-    def load(cls, name: str) -> Fabric:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("fabrics", name))

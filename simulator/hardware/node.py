@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.hardware.accelerator import Range
 from simulator.units import DataRate, DollarsPerSecond, Watts
@@ -14,6 +13,8 @@ __all__ = ["Node"]
 
 class Node(CatalogueEntry):
     """A server, a tray of a rack-scale system or a wafer-scale system."""
+
+    shelf = "nodes"
 
     accelerator: str
     accelerators: int = Field(ge=1, description="accelerators in one node")
@@ -26,8 +27,3 @@ class Node(CatalogueEntry):
     idle_power: Watts | None = Field(default=None, description="powered, no job")
     price: Range | None = Field(default=None, description="whole node with its accelerators")
     rent: DollarsPerSecond | None = Field(default=None, description="whole node, rented")
-
-    @classmethod
-    def load(cls, name: str) -> Node:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("nodes", name))

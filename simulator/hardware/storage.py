@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import Bytes, DataRate
 
@@ -14,16 +13,13 @@ __all__ = ["Storage"]
 class Storage(CatalogueEntry):
     """A checkpoint store: what one node can push and what all of them together can."""
 
+    shelf = "storage"
+
     write_per_node: DataRate = Field(description="one node writing alone")
     read_per_node: DataRate = Field(description="one node reading alone")
     write: DataRate | None = Field(default=None, description="all nodes together; no bound when each has its own")
     read: DataRate | None = Field(default=None, description="all nodes together")
     capacity: Bytes | None = None
-
-    @classmethod
-    def load(cls, name: str) -> Storage:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("storage", name))
 
     def write_rate(self, nodes: float) -> float:
         """Aggregate write rate of ``nodes`` writing together. [B/s]"""

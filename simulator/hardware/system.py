@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.hardware.accelerator import Accelerator, NumberFormat
 from simulator.units import Count, DataRate, Dollars, FlopRate, Watts
@@ -31,6 +30,8 @@ class System(CatalogueEntry):
     Everything is optional: an entry holds what was published about that machine and nothing else.
     """
 
+    shelf = "systems"
+
     kind: Literal["rack", "cluster", "supercomputer", "cloud", "job", "power", "service"]
     owner: str = ""
     location: str = ""
@@ -49,11 +50,6 @@ class System(CatalogueEntry):
     facility_power: Watts | None = Field(default=None, description="everything behind the meter")
     capital: Capital | None = None
     h100_equivalent: Count | None = None
-
-    @classmethod
-    def load(cls, name: str) -> System:
-        """The catalogue's entry of this name or alias."""
-        return cls.model_validate(catalogue.entry("systems", name))
 
     @property
     def size(self) -> int:

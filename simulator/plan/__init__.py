@@ -6,9 +6,10 @@ from simulator.plan.levers import Lever, levers
 from simulator.plan.model import Plan
 from simulator.plan.outlook import Outlook, outlook
 from simulator.plan.pareto import Frontier, frontiers
+from simulator.plan.points import Point, point, points
 from simulator.plan.tornado import Bar, tornado
 
 __all__ = [
-    "Bar", "Explained", "Frontier", "Lever", "Outlook", "Plan", "explain", "frontiers", "levers", "outlook", "plan",
-    "tornado",
+    "Bar", "Explained", "Frontier", "Lever", "Outlook", "Plan", "Point", "explain", "frontiers", "levers", "outlook",
+    "plan", "point", "points", "tornado",
 ]  # fmt: skip

@@ -12,7 +12,8 @@ from simulator.plan.parts import Parts, parts
 from simulator.scenario import Scenario
 from simulator.step import Answer, Layouts, Machine, Memory, evaluate
 from simulator.step.alternatives import Choice, choice
-from simulator.step.search import candidates, those_that_fit
+from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.sensitivity import Sensitivity, Traffic, communication, sensitivities
 
 __all__ = ["Explained", "explain"]
@@ -40,11 +41,14 @@ def explain(scenario: Scenario, plan: Plan) -> tuple[Explained, ...]:
 
 def _explained(known: Parts, plan: Plan, index: int) -> Explained:
     job, model, rung = known.scenario.jobs[index], known.models[index], plan.jobs[index].rungs[0]
-    machine, held = machine_of(known, job, rung.nodes)
+    machine, held = machine_of(known, job, rung.nodes, rung.clock)
     recipe, request = job.recipe(model.context), request_of(job)
     accelerators = min(held, job.accelerators or held)
     chosen = Answer(rung.layout, rung.step, rung.memory)
-    fitting = those_that_fit(machine, model, recipe, candidates(machine, model, recipe, accelerators, request))
+    if rung.shares:  # neighbours are compared on equal ground: with equal shares, at the slower pool's pace
+        chosen = Answer.of(evaluate(machine, model, recipe, Layouts.of([rung.layout])), 0)
+    layouts = candidates(machine, model, recipe, accelerators, request)
+    fitting = those_that_fit(machine, model, recipe, layouts, request)
     if fitting is None:
         raise PlanError(f"job {job.name}: nothing fits on {accelerators} accelerators")
     pools = [pool for pool, nodes in enumerate(rung.nodes) if nodes]

@@ -13,7 +13,8 @@ from simulator.plan.model import Plan
 from simulator.plan.parts import Parts, parts
 from simulator.scenario import Scenario
 from simulator.step import Answer
-from simulator.step.search import candidates, those_that_fit
+from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.timing import Evaluation
 
 __all__ = ["Frontier", "frontiers", "nondominated"]
@@ -50,12 +51,12 @@ def frontiers(scenario: Scenario, plan: Plan) -> tuple[Frontier, ...]:
 
 def _frontier(known: Parts, plan: Plan, index: int) -> Frontier:
     job, model, rung = known.scenario.jobs[index], known.models[index], plan.jobs[index].rungs[0]
-    machine, held = machine_of(known, job, rung.nodes)
+    machine, held = machine_of(known, job, rung.nodes, rung.clock)
     recipe, request = job.recipe(model.context), request_of(job)
 
     def searched(accelerators: int) -> Evaluation | None:
         layouts = candidates(machine, model, recipe, accelerators, request)
-        return those_that_fit(machine, model, recipe, layouts) if len(layouts) else None
+        return those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
 
     most = min(held, job.accelerators or held)
     fitting = searched(most)

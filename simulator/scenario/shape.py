@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from inspect import isclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -15,46 +16,60 @@ from pydantic.fields import FieldInfo
 from simulator.scenario.document import Path
 from simulator.scenario.schema import Scenario
 
-__all__ = ["bent", "field_at", "inner", "is_free", "is_list", "keys"]
+__all__ = ["bent", "field_at", "inner", "is_free", "is_list", "is_whole", "keys"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
+@cache
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
     """The plain types an annotation is made of."""
     if get_origin(annotation) is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
-    elif get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _alternatives(part)
-    else:
-        yield annotation
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(found for part in get_args(annotation) for found in _alternatives(part))
+    return (annotation,)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     yield from (part for part in _alternatives(annotation) if isclass(part) and issubclass(part, BaseModel))
 
 
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A model's fields by the key a file writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+@cache
 def keys(annotation: Any) -> tuple[str, ...]:
     """Known keys of the mapping an annotation allows; empty when it allows none or any."""
-    return tuple(name for model in _models(annotation) for name in model.model_fields)
+    return tuple(name for model in _models(annotation) for name in _fields(model))
 
 
+@cache
 def is_free(annotation: Any) -> bool:
     """Whether the annotation allows a mapping with any keys, e.g. dates."""
     return any(get_origin(part) is dict for part in _alternatives(annotation))
 
 
+@cache
 def is_list(annotation: Any) -> bool:
     """Whether the annotation allows a list."""
     return any(get_origin(part) in (tuple, list) for part in _alternatives(annotation))
 
 
+def is_whole(annotation: Any) -> bool:
+    """Whether numbers there are whole ones."""
+    kinds = tuple(_alternatives(annotation))
+    return int in kinds and float not in kinds
+
+
+@lru_cache(maxsize=4096)  # keys may be anyone's
 def inner(annotation: Any, key: str | int) -> Any:
     """Annotation of what stands below ``key``; None when nothing may."""
     for part in _alternatives(annotation):
-        if isclass(part) and issubclass(part, BaseModel) and key in part.model_fields:
-            return part.model_fields[str(key)].annotation
+        if isclass(part) and issubclass(part, BaseModel) and key in _fields(part):
+            return _fields(part)[str(key)].annotation
         if get_origin(part) is dict and isinstance(key, str):
             return get_args(part)[1]
         if get_origin(part) in (tuple, list) and isinstance(key, int):
@@ -62,12 +77,12 @@ def inner(annotation: Any, key: str | int) -> Any:
     return None
 
 
-def field_at(path: Path) -> FieldInfo | None:
-    """The schema's field at a path of a scenario, with its description."""
-    annotation: Any = Scenario
+def field_at(path: Path, root: Any = Scenario) -> FieldInfo | None:
+    """The schema's field at a path of a scenario, or of another file whose schema is ``root``, with its description."""
+    annotation: Any = root
     for key in path[:-1]:
         annotation = inner(annotation, key)
-    fields = (model.model_fields.get(str(path[-1])) for model in _models(annotation))
+    fields = (_fields(model).get(str(path[-1])) for model in _models(annotation))
     return next((field for field in fields if field is not None), None)
 
 
@@ -76,7 +91,7 @@ def bent(data: Any, annotation: Any = Scenario, path: Path = ()) -> Iterator[tup
 
     It reads a number as a date (20240902 seconds after 1970) and ``true`` as 1.
     """
-    kinds = tuple(_alternatives(annotation))
+    kinds = _alternatives(annotation)
     if isinstance(data, dict):
         dates = any(get_origin(part) is dict and get_args(part)[0] is dt.date for part in kinds)
         for key, below in data.items():

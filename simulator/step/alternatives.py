@@ -8,17 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.step.candidates import candidates, divisors, replicas, units
+from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.search import (
-    Answer,
-    candidates,
-    divisors,
-    evaluate,
-    obstacles,
-    replicas,
-    those_that_fit,
-)
+from simulator.step.search import obstacles
 from simulator.step.timing import Evaluation
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
@@ -59,7 +53,9 @@ def choice(
     tried = len(candidates(machine, model, recipe, accelerators, request))
     fixed = request != LayoutRequest()
     free = candidates(machine, model, recipe, accelerators, LayoutRequest()) if fixed else None
-    anything = fitting if free is None else those_that_fit(machine, model, recipe, free) if len(free) else None
+    anything: Evaluation | None = fitting
+    if free is not None:
+        anything = those_that_fit(machine, model, recipe, free, LayoutRequest()) if len(free) else None
     best = None if anything is None else Answer.of(anything, int(np.argmin(anything.total)))
     return Choice(
         tried=tried,
@@ -94,8 +90,8 @@ def _neighbours(machine: Machine, model: Transformer, recipe: Recipe, L: Layout)
     if L.interleave > 1:
         yield "no interleaving", "interleave", replace(L, interleave=1)
     for kind in RECOMPUTE:
-        if kind != L.recompute and (gpu or kind != "selective"):
-            yield f"recompute {kind}", "recompute", replace(L, recompute=kind)
+        if (kind != L.recompute or L.recompute_layers) and (gpu or kind != "selective"):
+            yield f"recompute {kind}", "recompute", replace(L, recompute=kind, recompute_layers=0)
     if gpu:
         for stage in (L.zero + 1, L.zero - 1):
             if 0 <= stage <= 3:
@@ -112,8 +108,7 @@ def _chunks(layers: int, pipeline: int, interleave: int) -> int:
 def _refilled(layouts: list[Layout], accelerators: int, batch: int) -> list[Layout]:
     """The layouts with as many replicas as the other degrees leave room for; at least one."""
     L = Layouts.of(layouts)
-    unit = L.expert / np.gcd(L.expert.astype(int), (L.tensor * L.context).astype(int))
-    data = replicas(np.floor(accelerators / (L.tensor * L.pipeline * L.context)), batch, L.microbatch, unit)
+    data = replicas(np.floor(accelerators / (L.tensor * L.pipeline * L.context)), batch, L.microbatch, units(L))
     return [replace(one, data=max(int(d), 1)) for one, d in zip(layouts, data, strict=True)]
 
 

@@ -66,20 +66,16 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     The taper above a tier binds only in as far as the group's rings really leave it: with m members below the tier,
     m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
     """
-    inside = np.clip(np.floor(machine.domain / stride), 1, size)
-    crosses = size > inside
-    out = np.full_like(inside, machine.scaleout)
-    hop = np.full_like(inside, machine.launch)
-    hop = np.where(crosses, machine.latency, hop)
-    spread = (size - inside) / size / machine.scaleout
-    for span, taper in zip(machine.spans, machine.tapers, strict=True):
-        below = np.clip(np.floor(span / stride), 1, size)
-        leaves = size > below
-        out = np.where(leaves, np.minimum(out, machine.scaleout * np.minimum(1, (below / inside) / taper)), out)
-        hop = np.where(leaves, hop + machine.hop_latency, hop)
-        spread = np.maximum(spread, (size - below) / size * taper / machine.scaleout)
+    spans, tapers = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers))
+    inside, below = (_within(ranks, size, stride) for ranks in (machine.domain, spans))
+    crosses, leaves = size > inside, size > below
+    shares = np.where(leaves, np.minimum(1, below / inside / tapers), 1.0)
+    out = machine.scaleout * shares.min(axis=0)
+    hop = np.where(crosses, machine.latency, machine.launch) + machine.hop_latency * leaves.sum(axis=0)
     up = machine.scaleup * reach(inside)
     ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
+    scattered = machine.scaleout * machine.exchange
+    spread = np.maximum(size - inside, ((size - below) * tapers).max(axis=0)) / size / scattered
     return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop, spread=spread)
 
 
@@ -89,6 +85,11 @@ def reach(members: Numbers) -> Numbers:
     whole = 1 + _COPY * _USUAL / (_USUAL - 1)
     share: Numbers = np.minimum(whole / (1 + _COPY * n / (n - 1)), 1.0)
     return share
+
+
+def _within(ranks: Numbers | int, size: Numbers, stride: Numbers) -> Numbers:
+    """Members among the first ``ranks`` ranks."""
+    return np.minimum(np.maximum(np.floor(ranks / stride), 1), size)
 
 
 def _fill(size: Numbers) -> Numbers:
@@ -117,7 +118,8 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
     for each step within one.  This is what makes ZeRO-3 slow on a thousand accelerators when pieces are small.
     """
     n = who.size
-    between = np.where(who.domains > 1, who.domains, 0)
+    domains = who.domains
+    between = np.where(domains > 1, domains, 0)
     latency = between * who.hop + (n - 1 - np.maximum(between - 1, 0)) * _NEAR
     return np.where(n > 1, (n - 1) / n * size / who.ring + latency + _fill(size), 0.0)
 
@@ -125,9 +127,10 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
 def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Numbers:
     """Exchange ``size`` bytes a member, an equal part with each.
 
-    The part for other domains leaves by one interface, and what leaves a tier shares its tapered links with all others:
-    with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several members of one domain
-    travel once, and are forwarded there over scale-up links, only the share ``once`` of them leaves.
+    The part for other domains leaves by one interface, at the share of its rate that exchanges among many reach
+    (``exchange``, below that of rings, whose flows are few and steady), and what leaves a tier shares its tapered
+    links with all others: with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several
+    members of one domain travel once, and are forwarded there over scale-up links, only the share ``once`` leaves.
     """
     n = who.size
     near = (who.inside - 1) / np.where(np.asarray(once) < 1, who.inside, n)

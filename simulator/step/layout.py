@@ -22,6 +22,7 @@ class Layout:
     Experts are spread over ``expert`` accelerators taken from the tensor-, context- and data-parallel ones of a
     pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.  ``shard`` of the replicas'
     ranks share what ZeRO spreads, and the groups of so many hold copies of it (HSDP); 0 is all of them.
+    ``recompute_layers`` of the layers of a full stage are recomputed in full, the others as ``recompute`` says.
     """
 
     tensor: int = 1
@@ -36,6 +37,7 @@ class Layout:
     sequence_parallel: bool = True
     schedule: str = "1f1b"
     shard: int = 0
+    recompute_layers: int = 0
 
     @property
     def model_parallel(self) -> int:
@@ -46,6 +48,13 @@ class Layout:
     def accelerators(self) -> int:
         """Accelerators the layout uses."""
         return self.model_parallel * self.data
+
+    @property
+    def recomputed(self) -> str:
+        """What is computed again in the backward pass, in words; empty for nothing."""
+        whole = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''} in full"
+        kinds = [self.recompute] * (self.recompute != "none") + [whole] * (self.recompute_layers > 0)
+        return " and ".join(kinds)
 
     def __str__(self) -> str:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]
@@ -58,7 +67,7 @@ class Layout:
             f"ZeRO-{self.zero}" + (f" over {self.shard}" if self.shard else ""),
             f"microbatch {self.microbatch}",
         ]
-        parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
+        parts += [f"recompute {self.recomputed}"] if self.recomputed else []
         return " · ".join(parts)
 
 
@@ -78,6 +87,7 @@ class Layouts:
     sequence_parallel: NDArray[np.float64]
     schedule: NDArray[np.float64]  # index into SCHEDULES
     shard: NDArray[np.float64]
+    recompute_layers: NDArray[np.float64]
 
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
@@ -113,6 +123,10 @@ class Layouts:
         """Ranks that share what ZeRO spreads."""
         return np.where(self.shard > 0, np.minimum(self.shard, self.replicas), self.replicas)
 
+    def recomputed(self, layers: int) -> NDArray[np.float64]:
+        """Share of the model's ``layers`` that are recomputed in full."""
+        return np.where(self.recompute == FULL, 1.0, self.recompute_layers / np.ceil(layers / self.pipeline))
+
     @property
     def zero_bubble(self) -> NDArray[np.bool_]:
         """Which put weight gradients off to fill the bubble."""
@@ -123,6 +137,6 @@ class Layouts:
         """Which feed the pipeline from both ends (DualPipe)."""
         return np.equal(self.schedule, SCHEDULES.index("dualpipe"))
 
-    def where(self, chosen: NDArray[np.bool_]) -> Layouts:
-        """The layouts for which ``chosen`` is true."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Layouts:
+        """The layouts for which ``chosen`` is true, or those at its indices."""
         return Layouts(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.layout import Layouts
@@ -14,7 +15,9 @@ from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Footprint", "Memory", "footprint", "local_parameters"]
+__all__ = [
+    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "local_parameters", "usable",
+]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
 _COMMUNICATOR = 0.35e9  # buffers of one group that talks; measured 0.34 to 0.39 GB by aiconfigurator
@@ -65,6 +68,11 @@ class Footprint:
         needed: Numbers = self.weights + self.gradients + self.optimizer + self.activations + self.buffers
         return needed
 
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Footprint:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        held = {f.name: getattr(self, f.name)[:, chosen] for f in fields(self) if f.name != "capacity"}
+        return Footprint(**held, capacity=self.capacity)
+
     @property
     def margin(self) -> Numbers:
         """Bytes left on the fullest stage; negative when a layout does not fit. Shape: layouts."""
@@ -85,6 +93,11 @@ class Footprint:
         return Memory(**held, capacity=self.capacity)
 
 
+def usable(machine: Machine) -> float:
+    """Bytes of an accelerator that a layout may need."""
+    return machine.memory * _USABLE
+
+
 def _kinds(first: Numbers | float, middle: Numbers | float, last: Numbers) -> Numbers:
     rows = np.empty((3, *last.shape))
     rows[0], rows[1], rows[2] = first, middle, last
@@ -97,7 +110,7 @@ def _parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
-    full, last = stages(model.layers, L)
+    full, last = stages(model.depth, L)
     share = _kinds(full, full, last) / model.layers
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
@@ -116,8 +129,22 @@ def local_parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Nu
     return (shared + embedding).max(axis=0), routed[0]
 
 
-def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: Numbers) -> Numbers:
-    """Activations one microbatch leaves behind in one layer. [B]
+def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Activations one microbatch leaves behind in an average layer, one recomputed in full only its input. [B]"""
+    spread = np.where(L.sequence_parallel > 0, L.tensor, 1.0)
+    full = L.recomputed(model.depth)
+    kept = full * 2 * model.hidden / spread + (1 - full) * _kept(model, recipe, L, L.recompute == 1)
+    result: Numbers = _tokens(recipe, L) * kept
+    return result
+
+
+def _tokens(recipe: Recipe, L: Layouts) -> Numbers:
+    """Tokens of one microbatch on one rank."""
+    return L.microbatch * recipe.sequence / L.context
+
+
+def _kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]) -> Numbers:
+    """Bytes a token leaves behind in one layer that is not recomputed in full.
 
     Per token, 16-bit activations, x bytes of an input of a matrix product, 1-byte dropout masks:
 
@@ -126,9 +153,9 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
             feed-forward (2 + x) f, or (4 + x) f gated
         fused attention: 4 a for the logarithm of its sums; unfused: 2 a s, with dropout 5 a s
 
-    ``selective`` recomputation drops what is large and cheap: the scores of unfused attention, the product of a gated
-    feed-forward part (x f), and what latent attention expands (DeepSeek-V3, arXiv:2412.19437, section 3.2.3).  ``full``
-    keeps only the layer's input, 2 h.  Routed experts: :func:`simulator.step.experts.kept`.
+    Selective recomputation ``drops`` what is large and cheap: the scores of unfused attention, the product of a gated
+    feed-forward part (x f), and what latent attention expands (DeepSeek-V3, arXiv:2412.19437, section 3.2.3).
+    Routed experts: :func:`simulator.step.experts.kept`.
 
     Source
     ------
@@ -137,9 +164,7 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
     """
     t, h, formats = L.tensor, float(model.hidden), PRECISIONS[recipe.precision]
     x, cast = formats.input_bytes, formats.input_bytes if formats.input_bytes < 2 else 0.0
-    tokens = L.microbatch * recipe.sequence / L.context
     spread = np.where(L.sequence_parallel > 0, t, 1.0)
-    drops = recompute == 1
     wide = np.where(drops, 4, 4 + x) if model.gated else 2 + x
     share = model.expert_layers / model.layers
     dense = wide * model.ffn * (1 - share + (share if model.residual_ffn else 0))
@@ -151,10 +176,9 @@ def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts, recompute: 
         expanded = np.where(drops, model.heads * (1 + cast / 2) * model.value_head, whole)  # or as it is compressed
         attention = 2 * expanded / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
     kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + dense / t
-    kept = kept + experts.kept(model, recipe, L, recompute)
+    kept = kept + experts.kept(model, recipe, L, drops)
     scores = (5.0 if recipe.dropout else 2.0) * model.heads * recipe.sequence / t
-    kept = kept + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
-    result: Numbers = tokens * np.where(recompute == 2, 2 * h / spread, kept)
+    result: Numbers = kept + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
     return result
 
 
@@ -186,30 +210,50 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    full, last = stages(model.layers, L)
+    full, _ = stages(model.depth, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
     unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
     gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
-    each = activation_bytes(model, recipe, L, L.recompute)
-    stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
-    held = in_flight(stage, microbatches(recipe.batch, L), L)
-    logits = _LOGIT * L.microbatch * recipe.sequence / L.context * model.vocabulary / L.tensor
-    # backward has let go of the logits when it comes to the first layer to recompute
-    full_again = L.recompute == 2
-    again = activation_bytes(model, recipe, L, np.zeros_like(each)) * full_again if full_again.any() else 0.0 * each
-    most = np.maximum(again, logits)
-    layers = _kinds(full, full, np.where(L.two_way, full, last))
-    # in the host's memory but for the layer that arrives and the one that leaves; the optimizer's state likewise
-    kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
+    # of an optimizer in the host's memory only the layer that arrives and the one that leaves
     optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
-    activations = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
     groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
     return Footprint(
         weights=weights,
         gradients=gradients,
         optimizer=optimizer,
-        activations=activations,
+        activations=activations(model, recipe, L),
         buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
-        capacity=machine.memory * _USABLE,
+        capacity=usable(machine),
     )
+
+
+def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Bytes of activations by kind of stage: the one part of a footprint that recomputation changes."""
+    full, last = stages(model.depth, L)
+    each = activation_bytes(model, recipe, L)
+    stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
+    held = in_flight(stage, microbatches(recipe.batch, L), L)
+    logits = _LOGIT * _tokens(recipe, L) * model.vocabulary / L.tensor
+    # backward has let go of the logits when it comes to the first layer to recompute
+    full_again = L.recomputed(model.depth) > 0
+    again = 0.0 * each
+    if full_again.any():
+        again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))
+    most = np.maximum(again, logits)
+    layers = _kinds(full, full, np.where(L.two_way, full, last))
+    # in the host's memory but for the layer that arrives and the one that leaves
+    kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
+    needed: Numbers = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
+    return needed
+
+
+def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Bytes each layout needs on its fullest stage however many replicas share its state and its microbatches. [B]
+
+    More replicas never need more memory each, but for the buffers of the group that they are from the second on.
+    Assumes that experts are not split, which may hang on the number of replicas.
+    """
+    many = replace(L, data=np.full_like(L.data, 2.0**40))
+    needed: Numbers = footprint(machine, model, recipe, many).total.max(axis=0) - _COMMUNICATOR
+    return needed

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
+from simulator.step.roofline import Numbers, Product, attention_time, gemm_time, product_times, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
@@ -31,48 +32,36 @@ class Pass:
     def __add__(self, other: Pass) -> Pass:
         return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def scaled(self, factor: Numbers | float) -> Pass:
+    def times(self, factor: Numbers | float) -> Pass:
         """Every part times ``factor``."""
-        return Pass(*(getattr(self, name) * factor for name in self.__slots__))
+        return Pass(*(factor * getattr(self, name) for name in self.__slots__))
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pass:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Pass(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     @property
     def total(self) -> Numbers:
         """All parts together."""
-        return sum((getattr(self, name) for name in self.__slots__), np.zeros_like(self.matmul))
+        return self.matmul + self.attention + self.memory + self.tensor + self.context + self.expert
 
 
-def _products(
-    machine: Machine,
-    m: Numbers,
-    shapes: list[tuple[Numbers, Numbers]],
-    *,
-    backward: float,
-    sixteen: bool = False,
-) -> Numbers:
-    """Forward products (m × k)·(k × n) of ``shapes`` (n, k), or the two each needs backward: input and weights.
-
-    The gradient of a weight, of ``backward`` bytes, is read, added to and written for every microbatch; 0 is forward.
-    """
-    total = np.zeros_like(m)
-    for n, k in shapes:
-        if backward:
-            inputs = gemm_time(machine, m, k, n, sixteen=sixteen)
-            total = total + inputs + gemm_time(machine, n, k, m, sixteen=sixteen, moved=2 * backward)
-        else:
-            total = total + gemm_time(machine, m, n, k, sixteen=sixteen)
-    return total
-
-
-def _attention_shapes(model: Transformer, t: Numbers) -> list[tuple[Numbers, Numbers]]:
-    """(n, k) of the projections of one layer's attention, split over ``t``; latent attention's up-projections last."""
+def _attention(model: Transformer, m: Numbers, t: Numbers) -> list[Product]:
+    """The projections of one layer's attention, split over ``t``; latent attention's up-projections last."""
     h, a, g, d = model.hidden, model.heads, model.key_value_heads, model.head
     if model.attention == "standard":
         kv = np.maximum(g / t, 1)  # fewer key-value heads than ranks: each rank holds a copy of one
-        return [(a * d / t + 2 * kv * d, h * np.ones_like(t)), (h * np.ones_like(t), a * d / t)]
-    r, v, rope, ones = model.kv_rank or 1, model.value_head, model.rope_dim, np.ones_like(t)
-    ranked = (a * (d + rope) / t, (model.query_rank or h) * ones)
-    down = [(model.query_rank * ones, h * ones)] if model.query_rank else []
-    return [*down, ((r + rope) * ones, h * ones), (h * ones, a * v / t), ranked, (a * (d + v) / t, r * ones)]
+        return [Product(m, a * d / t + 2 * kv * d, h), Product(m, h, a * d / t)]
+    r, q, v, rope = model.kv_rank or 1, model.query_rank, model.value_head, model.rope_dim
+    down = [Product(m, q, h)] if q else []
+    out, ranked = Product(m, h, a * v / t), Product(m, a * (d + rope) / t, q or h)
+    return [*down, Product(m, r + rope, h), out, ranked, Product(m, a * (d + v) / t, r)]
+
+
+def _feed_forward(model: Transformer, m: Numbers, width: Numbers, share: float) -> list[Product]:
+    """The two products of a feed-forward part of ``width`` in a ``share`` of the layers."""
+    matrices = 2 if model.gated else 1
+    return [Product(m, matrices * width, model.hidden, share=share), Product(m, model.hidden, width, share=share)]
 
 
 def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
@@ -109,8 +98,10 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return forward + softmax, 2 * (forward + softmax)
 
 
-def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass]:
-    """Forward, backward and recomputation of one average layer: expert layers weigh as many as the model has.
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass, Pass]:
+    """Forward and backward of one average layer, and its recomputation in full and selective.
+
+    Average: expert layers weigh as many as the model has.
 
     Memory traffic: :func:`_streamed`.
 
@@ -124,30 +115,27 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     """
     t, b, c = L.tensor, L.microbatch, L.context
     h, m = float(model.hidden), b * recipe.sequence / c
-    matrices = 2 if model.gated else 1
     share = model.expert_layers / model.layers  # of the layers have experts
-
-    attention_gemms = _attention_shapes(model, t)
-    dense = [(matrices * model.ffn / t, h * np.ones_like(t)), (h * np.ones_like(t), model.ffn / t)]
     dense_share = 1 - share + (share if model.residual_ffn else 0)
-    core_forward, core_backward = _core(machine, model, recipe, L)
 
-    def matmuls(*, backward: float) -> Numbers:
-        total = _products(machine, m, attention_gemms, backward=backward)
-        if dense_share:
-            total = total + dense_share * _products(machine, m, dense, backward=backward)
-        if share:
-            total = total + share * _experts(machine, model, recipe, L, m, backward=backward)
-        return total
+    attention = _attention(model, m, t)
+    dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
+    products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
+    forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
+    # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
+    once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
+    core_forward, core_backward = _core(machine, model, recipe, L)
 
     width = dense_share * model.ffn / t
     if share:
-        width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
+        routed = share * model.experts_per_token * experts.load(recipe, L) / t
+        width = width + (routed + share * model.shared_experts / t) * model.expert_width
     activation = m * (6 if model.gated else 4) * width
     memory, memory_back = _streamed(machine, model, recipe, L, m, width)
     if share:
-        permuted = share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
-        memory, memory_back = memory + permuted, memory_back + 2 * permuted
+        routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
+        routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
+        memory, memory_back = memory + routing, memory_back + 2 * routing
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -166,35 +154,29 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
     if model.attention == "mla":
         kv = 2 * m * (model.heads / t) * (model.head + model.rope_dim + model.value_head)
-    cp = group(machine, c, t)
-    ring = all_gather(cp, kv * c)  # every rank's keys pass every other once
-    context = np.maximum(ring - core_forward, 0)  # hidden behind the attention of the block at hand
-    context_back = np.maximum(2 * ring - core_backward, 0)
+    context = context_back = expert = np.zeros_like(t)
+    if (c > 1).any():
+        ring = all_gather(group(machine, c, t), kv * c)  # every rank's keys pass every other once
+        context = np.maximum(ring - core_forward, 0)  # hidden behind the attention of the block at hand
+        context_back = np.maximum(2 * ring - core_backward, 0)
+    if share:
+        expert = share * experts.exchange(machine, model, recipe, L, m)
 
-    expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
-
-    zero = np.zeros_like(t)
     memory, memory_back = memory + cast_forward, memory_back + cast_backward
-    forward = Pass(matmuls(backward=0.0), core_forward, memory, tensor, np.where(c > 1, context, zero), expert)
-    context_back = np.where(c > 1, context_back, zero)
-    products_back = matmuls(backward=recipe.gradient_bytes)
-    backward = Pass(products_back, core_backward, memory_back, tensor_back, context_back, expert)
-    full, selective = L.recompute == 2, L.recompute == 1
-    spared = activation / machine.stream if model.gated else 0.0
+    forward = Pass(once, core_forward, memory, tensor, context, expert)
+    backward = Pass(back, core_backward, memory_back, tensor_back, context_back, expert)
     # nothing in the backward pass reads what the block's last product puts out, and some software sees that
-    unread = dense_share * gemm_time(machine, m, dense[1][0], dense[1][1]) if recipe.stops else 0.0
-    again = np.where(selective & (not recipe.fused_attention), core_forward, 0.0)
+    unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
+    again = replace(forward, matmul=once - unread)
     # latent attention keeps its compressed forms and expands them again
-    expanded = _products(machine, m, attention_gemms[-2:], backward=0.0) if model.attention == "mla" else 0.0
-    redone = Pass(
-        np.where(full, forward.matmul - unread, np.where(selective, recipe.repeats * forward.matmul + expanded, 0.0)),
-        np.where(full, core_forward, again),
-        np.where(full, memory, np.where(selective, np.maximum(recipe.repeats * memory, spared), 0.0)),
-        np.where(full, tensor, 0.0),
-        np.where(full, forward.context, 0.0),
-        np.where(full, expert, 0.0),
-    )
-    return forward, backward, redone
+    expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
+    spared = activation / machine.stream if model.gated else 0.0
+    zero = np.zeros_like(t)
+    light = Pass(
+        recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
+        np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
+    )  # fmt: skip
+    return forward, backward, again, light
 
 
 def _streamed(
@@ -218,7 +200,8 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     """Forward and backward time in which a layer quantises operands that no fused kernel hands over in a narrow format.
 
     Each element is read in 16 bit and written in two orientations.  Forward: outputs of attention and activation, while
-    norms write the narrow format themselves.  Backward: the gradients of what the four products give.
+    norms write the narrow format themselves.  Backward: the gradients of what the four products give.  Experts cast the
+    copies that reach them, and the gradients of what they give, copy by copy.
     """
     formats = PRECISIONS[recipe.precision]
     tokens = L.microbatch * recipe.sequence / L.context
@@ -227,36 +210,31 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    return each * (heads + width), each * gradients
+    copies = model.hidden * experts.arriving(model, recipe, L)
+    return each * (heads + width + copies), each * (gradients + copies)
 
 
-def _experts(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, *, backward: float
-) -> Numbers:
-    """Router, shared and routed experts of one layer."""
-    t, h = L.tensor, model.hidden * np.ones_like(L.tensor)
-    total = experts.products(machine, model, recipe, L, m, backward=backward > 0)
-    if model.shared_experts:
-        wide = float(model.shared_experts * model.expert_width)
-        shapes = [((2 if model.gated else 1) * wide / t, h), (h, wide / t)]
-        total = total + _products(machine, m, shapes, backward=backward)
-    scores = [(model.experts * np.ones_like(t), h)]
-    return total + _products(machine, m / t, scores, backward=backward, sixteen=True)
+def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: float) -> list[Product]:
+    """Router, shared and routed experts of one layer, in a ``share`` of the layers."""
+    shared = float(model.shared_experts * model.expert_width)
+    beside = _feed_forward(model, m, shared / L.tensor, share) if shared else []
+    scores = Product(m / L.tensor, model.experts, model.hidden, share=share, sixteen=True)
+    return [*experts.products(model, recipe, L, m, share), *beside, scores]
 
 
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
     """Forward and backward of logits and loss, on the stage that has them.
 
-    Both ends of the model are split over the tensor ranks too: forward the embedding's sum and the gathering of what the
-    logits read, backward the same the other way round, or all-reduces without sequence parallelism; nothing hides them.
+    Both ends of the model are split over the tensor ranks too: forward the embedding's sum and the gathering of what
+    the logits read, backward the same the other way round, or all-reduces without sequence parallelism; nothing hides
+    them.
     The fp32 logits pass through memory several times (cast, maximum, exponent, sum, gradient), more often unfused.
     """
     t, m = L.tensor, L.microbatch * recipe.sequence / L.context
-    shapes = [(model.vocabulary / t, model.hidden * np.ones_like(t))]
-    zero = np.zeros_like(t)
-    loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
+    logits = Product(m, model.vocabulary / t, model.hidden, sixteen=True)
+    (once,), (back,) = product_times(machine, [logits], gradient=recipe.gradient_bytes)
     tp, volume = group(machine, t, np.ones_like(t)), 2 * m * float(model.hidden)
     tensor = np.where(L.sequence_parallel > 0, 2 * all_gather(tp, volume), all_reduce(tp, volume))
-    once, back = (_products(machine, m, shapes, backward=g, sixteen=True) for g in (0.0, recipe.gradient_bytes))
-    forward, backward = (Pass(products, zero, loss / 2, tensor, zero, zero) for products in (once, back))
-    return forward, backward
+    zero = np.zeros_like(t)
+    loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
+    return Pass(once, zero, loss / 2, tensor, zero, zero), Pass(back, zero, loss / 2, tensor, zero, zero)

@@ -40,7 +40,8 @@ def in_flight(stage: Numbers | float, count: Numbers, L: Layouts) -> Numbers:
     p, v = L.pipeline, L.interleave
     behind = p - stage - 1
     waiting = np.where(v > 1, (2 * behind + (v - 1) * p + 1) / v, behind + 1)
-    waiting = np.where(L.zero_bubble, p, np.where(L.two_way, p + 1, waiting))
+    if L.schedule.any():
+        waiting = np.where(L.zero_bubble, p, np.where(L.two_way, p + 1, waiting))
     return np.minimum(waiting, count)
 
 
@@ -83,7 +84,9 @@ def bubble(
     checked there; the case of few microbatches is ours.
     """
     p, v = L.pipeline, L.interleave
-    plain = ((p - 1) * others + (v - 1) * np.mod(-count, p) * slowest) / v
+    plain: Numbers = ((p - 1) * others + (v - 1) * np.mod(-count, p) * slowest) / v
+    if not L.schedule.any():
+        return plain
     filled = (p - 1) * (others - weights) - np.minimum(p - 1, count - 1) * weights
     both = np.maximum(p / 2 - 1, 0) * (others + backward - 3 * weights)
     result: Numbers = np.where(L.zero_bubble, np.maximum(filled, 0), np.where(L.two_way, np.maximum(both, 0), plain))
@@ -97,9 +100,10 @@ def transfers(
 
     Every rank of a tensor group sends its own part (scatter/gather, arXiv:2104.04473, section 4.1).  1F1B waits for its
     neighbour's tensor.  Interleaved stages have another chunk to compute meanwhile: with ``overlap`` they wait for the
-    2 (p − 1) + (v − 1) p passes of the first stage before backward ones set in, and as many at the end, and else for what
-    takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's default where it interleaves; recalled).  DualPipe always has a pass of the other direction to compute, so it waits
-    only while its pipeline fills, from both ends.
+    2 (p − 1) + (v − 1) p passes of the first stage before backward ones set in, and as many at the end, and else for
+    what takes longer than a pass of a chunk, ``stage`` / 2 v (Megatron-LM's default where it interleaves; recalled).
+    DualPipe always has a pass of the other direction to compute, so it waits only while its pipeline fills, from both
+    ends.
     """
     tokens = L.microbatch * sequence / L.context
     each = send(machine, 2 * tokens * hidden / L.tensor, L.tensor * L.context * L.data)

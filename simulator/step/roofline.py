@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.step.machine import Machine
 
-__all__ = ["Numbers", "attention_time", "gemm_time", "stream_time"]
+__all__ = ["Numbers", "Product", "attention_time", "gemm_time", "product_times", "stream_time"]
 
 Numbers = NDArray[np.float64]
+
+
+class Product(NamedTuple):
+    """Matrix products with weights (k × n) that ``m`` tokens meet, ``batch`` of them in one kernel."""
+
+    m: Numbers
+    n: Numbers | float
+    k: Numbers | float
+    batch: Numbers | float = 1.0
+    share: float = 1.0  # of the layers that have it
+    sixteen: bool = False  # computed in 16 bit although the job's matrix products use a narrower format
+
+
+def product_times(machine: Machine, products: Sequence[Product], *, gradient: float) -> tuple[Numbers, Numbers]:
+    """Seconds of each product forward, and of the two it needs backward, in an average layer.
+
+    Forward (m × k)·(k × n); backward (m × n)·(n × k) for the input and (n × m)·(m × k) for the weights, whose
+    gradients, of ``gradient`` bytes, are read, added to and written for every microbatch.  Shape of both: products ×
+    layouts.
+    """
+    shape = len(products), len(products[0].m)
+    m, n, k, batch = (np.empty(shape) for _ in range(4))
+    for row, one in enumerate(products):
+        m[row], n[row], k[row], batch[row] = one.m, one.n, one.k, one.batch
+    share = np.array([[one.share] for one in products])
+    sixteen = np.array([[one.sixteen] for one in products])
+    forward, inputs, weights = (
+        gemm_time(machine, *sides, batch=batch, sixteen=sixteen, moved=moved)
+        for sides, moved in (((m, n, k), 2.0), ((m, k, n), 2.0), ((n, k, m), 2 * gradient))
+    )
+    return share * forward, share * (inputs + weights)
 
 
 def gemm_time(
@@ -19,7 +53,7 @@ def gemm_time(
     k: Numbers,
     *,
     batch: Numbers | float = 1.0,
-    sixteen: bool = False,
+    sixteen: bool | NDArray[np.bool_] = False,
     moved: float = 2.0,
 ) -> Numbers:
     """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel.
@@ -36,7 +70,7 @@ def gemm_time(
     Parameters
     ----------
     moved
-        r, bytes moved for each number of the result: 2 where it is written once, 8 where fp32 gradients accumulate.
+        r, bytes moved for each number of the result: 2 where it is written once, 4 or 8 where gradients accumulate.
     sixteen
         Run at the 16-bit peak although the job's matrix products use a narrower format.
 
@@ -48,9 +82,9 @@ def gemm_time(
     rows, columns = np.ceil(m / tile), np.ceil(n / tile)
     tiles = batch * rows * columns
     waves = np.ceil(tiles / machine.multiprocessors) * machine.multiprocessors / tiles
-    rate = machine.gemm * (machine.peak16 if sixteen else machine.peak * machine.narrow)
+    rate = machine.gemm * np.where(sixteen, machine.peak16, machine.peak * machine.narrow)
     compute = 2 * tiles * tile * tile * k / rate * (1 + machine.half_depth / k) * (1 + machine.wave * (waves - 1))
-    operand = 2 if sixteen else machine.operand
+    operand = np.where(sixteen, 2.0, machine.operand)
     memory = batch * (operand * (m * k + n * k) + moved * m * n) / machine.stream
     # a fourth root as two square roots is several times faster than a power
     corner: Numbers = machine.launch + np.sqrt(np.sqrt((compute * compute) ** 2 + (memory * memory) ** 2))

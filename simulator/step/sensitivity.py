@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.search import Answer, evaluate, fastest
+from simulator.step.search import fastest
 from simulator.step.timing import Evaluation, StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 

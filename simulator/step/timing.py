@@ -33,7 +33,7 @@ model and source of seeds/measurements/throughput.csv, 250 rows of up to 11,616 
 -0.004 (Megatron-Core README) to 0.05 (MLPerf v4.0), with a median of 0.021.
 """
 
-__all__ = ["Evaluation", "StepTime", "evaluate"]
+__all__ = ["Cut", "Evaluation", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +88,6 @@ class Evaluation:
         """Which layouts fit into memory."""
         return self.memory.margin >= 0
 
-    def partly(self, full: Evaluation, room: Numbers | float, layers: int) -> Evaluation:
-        """The same layouts recomputing only as many layers as memory demands, as ``full`` recomputes them all.
-
-        Time and memory are linear in the share of layers that are recomputed; the share is the least that needs at most
-        ``room`` bytes, in whole layers of a stage.
-
-        Source
-        ------
-        Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
-        """
-        needed, least = self.memory.total, full.memory.total
-        stage = np.ceil(layers / self.layouts.pipeline)
-        share: Numbers = np.clip((needed - room) / np.maximum(needed - least, 1.0), 0, 1).max(axis=0)
-        share = np.ceil(np.round(share * stage, 6)) / stage
-
-        def between(ours: Numbers, theirs: Numbers) -> Numbers:
-            return ours + share * (theirs - ours)
-
-        parts = {name: between(seconds, full.parts[name]) for name, seconds in self.parts.items()}
-        activations = between(self.memory.activations, full.memory.activations)
-        return replace(self, parts=parts, memory=replace(self.memory, activations=activations))
-
     def at(self, index: int) -> StepTime:
         """The step time of one layout, parts that are zero left out."""
         named = [(name, float(seconds[index])) for name, seconds in self.parts.items()]
@@ -143,10 +121,10 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    layers = np.ceil(model.layers / L.pipeline)
+    layers = np.ceil(model.depth / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
-    gathers = np.where((L.recompute == 2) & (recipe.sharding == "tensor"), 3, 2)
+    gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
     total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
     of_experts = experts.ranks(recipe, L)
@@ -154,11 +132,11 @@ def _data_parallel(
     for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
         who = group(machine, np.maximum(ranks, 1), stride)
         gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
-        scattered = pieces * all_gather(who, gradients / pieces)
-        gathered = pieces * all_gather(who, weights / pieces)
         buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
-        bucketed = buckets * (all_gather(who, gradients / buckets) + all_gather(who, weights / buckets))
-        by_stage = [all_reduce(who, gradients), bucketed, count * scattered + gathered]
+        times = np.array([pieces, pieces, buckets, buckets])
+        each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
+        scattered, gathered, reduced, renewed = each
+        by_stage = [all_reduce(who, gradients), reduced + renewed, count * scattered + gathered]
         total = total + np.select(
             [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
         )
@@ -168,23 +146,25 @@ def _data_parallel(
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
-    times = np.where(L.zero >= 2, count, rounds)
+    windows = np.where(L.zero >= 2, count, rounds)
     last = np.maximum(1 / (layers * np.where(L.zero >= 2, count, 1)), 1 - machine.hidden)
-    exposed = np.maximum(total - times * window, last * total)
+    exposed = np.maximum(total - windows * window, last * total)
     slowed: Numbers = exposed + recipe.software.contention * (total - exposed)
     return slowed
 
 
-def _two_way(forward: Pass, backward: Pass, redone: Pass, L: Layouts) -> tuple[Pass, Pass, Pass]:
+def _two_way(forward: Pass, backward: Pass, L: Layouts) -> tuple[Pass, Pass]:
     """Passes of a layer where DualPipe exchanges the tokens of experts behind the arithmetic of the other direction.
 
     A forward pass runs beside a backward one, and what both exchange is exposed only beyond what both compute.
     """
+    if not L.two_way.any():
+        return forward, backward
     computed = forward.matmul + forward.attention + backward.matmul + backward.attention
     exchanged = forward.expert + backward.expert
     left = np.maximum(exchanged - computed, 0) / np.where(exchanged > 0, exchanged, 1)
     share = np.where(L.two_way, left, 1.0)
-    return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share), redone
+    return replace(forward, expert=forward.expert * share), replace(backward, expert=backward.expert * share)
 
 
 def _offloaded(
@@ -206,13 +186,15 @@ def _offloaded(
     if recipe.optimizer_outside:
         total = total + PRECISIONS[recipe.precision].optimizer_bytes * state / machine.host
     if recipe.activations_outside:
-        moved = activation_bytes(model, recipe, L, L.recompute) / machine.host
+        moved = activation_bytes(model, recipe, L) / machine.host
         waits = sum(np.maximum(moved - window, 0) for window in windows)
-        total = total + microbatches(recipe.batch, L) * model.layers / L.pipeline * waits
+        total = total + microbatches(recipe.batch, L) * model.depth / L.pipeline * waits
     return total
 
 
-def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
+def _held_up(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
+) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
@@ -221,41 +203,113 @@ def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, back
     if recipe.cuda_graphs:
         return np.zeros_like(L.tensor)
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
-    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(model, recipe, L))
-    waits: Numbers = np.maximum(once - forward.total, 0) + np.maximum(back - backward.total, 0)
-    return waits + np.where(L.recompute == 2, np.maximum(once - redone.total, 0), 0.0)
+    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
+    empty = recipe.software.host * experts.refills(machine, model, recipe, L)
+    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
+    repeated = L.recomputed(model.depth)
+    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
 
 
-def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Evaluation:
-    """Step time and memory of each layout on accelerators that hold their weights.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One microbatch through a layer and through the ends: what only the way the model is cut decides."""
 
-        T = m · t_slowest + bubble + transfers + data parallel (exposed) + optimizer
+    forward: Pass
+    backward: Pass
+    again: Pass  # recomputation in full
+    light: Pass  # and selective
+    head: Pass  # logits and loss, both ways
 
-    with m microbatches and ``t_slowest`` one microbatch through the slowest stage: ⌈l/p⌉ layers, or the layers of the
-    last stage with logits and loss.
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        return Cut(*(getattr(self, name).where(chosen) for name in self.__slots__))
 
-    On top comes what waiting for the slowest of many costs, ``_JITTER`` · log₂ of the scale-up domains over ``_CALM``.
-    Assumes steady state and equal shares.
-    """
+
+def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
+    """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
     machine = replace(machine, gemm=machine.gemm * recipe.software.products)
-    count = microbatches(recipe.batch, L)
-    forward, backward, redone = _two_way(*layer(machine, model, recipe, L), L)
-    ends_forward, ends_backward = ends(machine, model, recipe, L)
-    full, last = stages(model.layers, L)
-    once, head = forward + backward, ends_forward + ends_backward
-    host = _held_up(model, recipe, L, forward, backward, redone)
-    per_layer = once.total + redone.total + host
-    ending = last * per_layer + head.total
+    forward, backward, again, light = layer(machine, model, recipe, L)
+    forward, backward = _two_way(forward, backward, L)
+    once, back = ends(machine, model, recipe, L)
+    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One microbatch through the stages. [s]"""
+
+    redone: Pass  # what an average layer recomputes
+    host: Numbers  # its wait for the host
+    slowest: Numbers  # the slowest stage, both ways
+    average: Numbers
+    returning: Numbers  # the backward pass of a full stage
+    weights: Numbers  # the part of it that the gradients of weights take
+
+    def others(self, L: Layouts) -> Numbers:
+        """The stages beside the slowest, in the mean."""
+        others: Numbers = (L.pipeline * self.average - self.slowest) / np.maximum(L.pipeline - 1, 1)
+        return others
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Stage:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        times = (self.host, self.slowest, self.average, self.returning, self.weights)
+        return Stage(self.redone.where(chosen), *(one[chosen] for one in times))
+
+
+def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
+    """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
+    repeated = L.recomputed(model.depth)
+    redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
+    full, last = stages(model.depth, L)
+    host = _held_up(machine, model, recipe, L, one.forward, one.backward, redone)
+    per_layer = one.forward.total + one.backward.total + redone.total + host
+    ending = last * per_layer + one.head.total
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
-    slowest = np.maximum(full * per_layer, ending)
-    weights = full * backward.matmul / 2  # of the two products of a backward pass, one is the weights'
-    average = (model.layers * per_layer + head.total) / L.pipeline
-    others = (L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1)
+    average = (model.depth * per_layer + one.head.total) / L.pipeline
+    return Stage(
+        redone=redone,
+        host=host,
+        # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
+        slowest=np.maximum(full * per_layer, average if model.next_tokens else ending),
+        average=average,
+        returning=full * (one.backward.total + redone.total),
+        weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+    )
+
+
+def _crowding(machine: Machine, L: Layouts) -> Numbers:
+    """What waiting for the slowest of many adds: ``_JITTER`` · log₂ of the scale-up domains over ``_CALM``."""
+    domains = L.tensor * L.pipeline * L.replicas / machine.domain
+    grown: Numbers = _JITTER * np.log2(np.maximum(domains / _CALM, 1))
+    return grown
+
+
+def evaluate(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
+    passes: Cut | None = None, memory: Footprint | None = None,
+) -> Evaluation:  # fmt: skip
+    """Step time and memory of each layout on accelerators that hold their weights.
+
+        T = [m · t_slowest + bubble + transfers + data parallel (exposed) + optimizer + offload] · (1 + crowding)
+
+    with m microbatches and ``t_slowest`` one microbatch through the slowest stage.  Assumes steady state and equal
+    shares.
+
+    Parameters
+    ----------
+    passes, memory
+        What is known of them already.
+    """
+    count = microbatches(recipe.batch, L)
+    passes = passes or cut(machine, model, recipe, L)
+    one = stage(machine, model, recipe, L, passes)
+    redone, host, head = one.redone, one.host, passes.head
+    once = passes.forward + passes.backward
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
-        return count * (model.layers * layers + ending) / L.pipeline
+        return count * (model.depth * layers + ending) / L.pipeline
 
     accelerators = L.tensor * L.pipeline * L.context * L.data
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)
@@ -263,7 +317,7 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    shared, routed = local_parameters(model, recipe, L)
+    shared, routed = held = local_parameters(model, recipe, L)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
@@ -278,25 +332,37 @@ def evaluate(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
         "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
-        "stage imbalance": count * (slowest - average),
-        "pipeline bubble": bubble(slowest, others, full * (backward + redone).total, weights, count, L),
+        "stage imbalance": count * (one.slowest - one.average),
+        "pipeline bubble": bubble(one.slowest, one.others(L), one.returning, one.weights, count, L),
         "pipeline transfers": transfers(
-            machine, model.hidden, recipe.sequence, count, slowest, L, overlap=recipe.overlap
+            machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
         ),
-        "data parallel": _data_parallel(machine, model, recipe, L, held=(shared, routed), window=average, count=count),
+        "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
-            machine, model, recipe, L, windows=(forward.total, backward.total + redone.total), state=state
+            machine, model, recipe, L, windows=(passes.forward.total, passes.backward.total + redone.total), state=state
         ),
     }
-    crowds = np.maximum(accelerators / machine.domain / _CALM, 1)
     steady: Numbers = sum(parts.values(), np.zeros_like(accelerators))
-    parts["stragglers"] = _JITTER * np.log2(crowds) * steady
+    parts["stragglers"] = _crowding(machine, L) * steady
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=footprint(machine, model, recipe, L),
+        memory=memory or footprint(machine, model, recipe, L),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,
     )
+
+
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, one: Stage) -> Numbers:
+    """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
+
+        T ≥ (m · t_slowest + bubble) · (1 + crowding)
+
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``one`` only
+    add to it.
+    """
+    count = microbatches(recipe.batch, L)
+    busy = count * one.slowest + bubble(one.slowest, one.others(L), one.returning, one.weights, count, L)
+    return busy * (1 + _crowding(machine, L))

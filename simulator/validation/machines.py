@@ -48,8 +48,10 @@ def accelerator(name: str) -> Accelerator:
     Raises
     ------
     UnreadableError
-        None; names the nearest.
+        There is none; names the nearest.
     """
+    if not name:
+        raise UnreadableError("accelerator: not stated")
     try:
         return Accelerator.load(name)
     except CatalogueError:
@@ -125,3 +127,4 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
 def forget() -> None:
     """Forget the machines made so far, for the catalogue has been changed under them."""
     _found.cache_clear()
+    machine.cache_clear()

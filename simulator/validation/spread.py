@@ -34,14 +34,11 @@ ALL, UNMEASURED = "all", "unmeasured"
 class Spread(CatalogueEntry):
     """Measured over predicted tokens per second: the ends of an 80 % interval."""
 
+    shelf = "spreads"
+
     low: Ratio = Field(description="5 % quantile")
     high: Ratio = Field(description="95 % quantile")
     largest: int | None = Field(default=None, ge=1, description="most accelerators that were measured at once")
-
-    @classmethod
-    def load(cls, name: str) -> Spread:
-        """The catalogue's spread of a group."""
-        return cls.model_validate(catalogue.entry("spreads", name))
 
     @model_validator(mode="after")
     def _ordered(self) -> Spread:
@@ -61,7 +58,7 @@ class Interval:
 
 def groups(made: Prediction) -> tuple[str, ...]:
     """The groups of a prediction, narrowest first, without that of all rows."""
-    kind = "experts" if made.experts else "dense"
+    kind = "hybrid" if made.hybrid else "experts" if made.experts else "dense"
     given = "stated" if made.stated else "inferred"
     return f"{made.family}-{given}-{kind}", f"{made.family}-{kind}", made.family
 

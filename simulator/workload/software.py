@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from pydantic import Field
 
-from simulator import catalogue
 from simulator.catalogue import CatalogueEntry
 from simulator.units import Fraction, Ratio, Seconds
 
@@ -15,6 +12,8 @@ __all__ = ["Software"]
 
 class Software(CatalogueEntry):
     """Efficiency parameters that belong to the software, not to the accelerator or the job."""
+
+    shelf = "software"
 
     products: Ratio = Field(description="rate of its matrix products over that of the best library kernels")
     attention: Ratio = Field(description="rate of its fused attention over that of the best such kernel")
@@ -31,13 +30,6 @@ class Software(CatalogueEntry):
     stops: bool = Field(description="recomputing a block leaves out its last product, whose result nothing reads")
     host: Seconds = Field(description="time the host takes to launch one kernel")
     kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
-
-    @classmethod
-    def load(cls, name: str) -> Software:
-        """The catalogue's entry of this name or alias."""
-        return _load(name)
-
-
-@cache
-def _load(name: str) -> Software:
-    return Software.model_validate(catalogue.entry("software", name))
+    routing: float = Field(
+        ge=0, description="launches a pass of a layer of experts takes to route tokens whose number the host must read"
+    )

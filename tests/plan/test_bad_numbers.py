@@ -114,7 +114,7 @@ def test_a_quadrillion_parameters_are_refused_with_the_arithmetic(h100, accelera
 
 def test_a_billion_accelerators_are_used_as_far_as_the_batch_goes(h100):
     answer = fastest(h100, Transformer.load("Llama-3-8B"), HUGE, 10**9)
-    assert 10**6 <= answer.layout.accelerators <= 10**9
+    assert 10**5 <= answer.layout.accelerators <= 10**9
     assert math.isfinite(answer.step.total)
     assert 0 < answer.step.mfu < 1
 

@@ -10,7 +10,9 @@ from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, fastest, machine
 from simulator.step.alternatives import choice
-from simulator.step.search import candidates, check, nearest, those_that_fit
+from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
+from simulator.step.search import check, nearest
 from simulator.step.sensitivity import communication, sensitivities, step_with
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
@@ -37,7 +39,8 @@ def as_request(layout):
 
 def explained(machine, model, recipe, accelerators, request=FREE):
     chosen = fastest(machine, model, recipe, accelerators, request)
-    fitting = those_that_fit(machine, model, recipe, candidates(machine, model, recipe, accelerators, request))
+    layouts = candidates(machine, model, recipe, accelerators, request)
+    fitting = those_that_fit(machine, model, recipe, layouts, request)
     return chosen, fitting, choice(machine, model, recipe, accelerators, request, chosen, fitting)
 
 

@@ -33,7 +33,7 @@ def h100():
 def kept(recipe, **layout):
     """Bytes of one layer over s b h."""
     one = Layouts.of([Layout(microbatch=4, **layout)])
-    return activation_bytes(GPT3, recipe, one, one.recompute)[0] / (4 * recipe.sequence * GPT3.hidden)
+    return activation_bytes(GPT3, recipe, one)[0] / (4 * recipe.sequence * GPT3.hidden)
 
 
 def test_activations_are_those_of_korthikanti():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine, slowest
-from simulator.step.search import candidates
+from simulator.step.candidates import candidates
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 LLAMA = Transformer.load("Llama-3.1-405B")

@@ -1,0 +1,159 @@
+"""Every layout worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.step.layout import FULL, RECOMPUTE, SCHEDULES, Layouts
+from simulator.step.machine import Machine
+from simulator.step.roofline import Numbers
+from simulator.workload import LayoutRequest, Recipe, Transformer
+
+__all__ = ["Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
+
+
+def divisors(number: int) -> list[int]:
+    """All of them, rising."""
+    low = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    return sorted({*low, *(number // d for d in low)})
+
+
+def _powers(limit: float) -> list[int]:
+    return [2**i for i in range(64) if 2**i <= limit]
+
+
+def _pick(fixed: int | None, choices: Iterable[int]) -> list[int]:
+    return [fixed] if fixed is not None else sorted(set(choices))
+
+
+def candidates(
+    machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
+) -> Layouts:
+    """Every layout worth a look: tensor degrees that divide the heads inside a domain, stages of whole layers, experts
+    in whole groups, :func:`replicas` in what these leave of ``accelerators``.
+    """
+    every = combinations(machine, model, recipe, request).layouts
+    layouts, possible = filled(every, recipe.batch, accelerators, request)
+    return layouts.where(possible)
+
+
+def filled(L: Layouts, batch: int, accelerators: int, request: LayoutRequest) -> tuple[Layouts, NDArray[np.bool_]]:
+    """The layouts with as many replicas as there is room and work for, and which of them are possible."""
+    room = np.floor(accelerators / (L.tensor * L.pipeline * L.context))
+    if request.data is None:
+        data = replicas(room, batch, L.microbatch, units(L))
+        possible = data >= 1
+    else:
+        data = np.full_like(L.tensor, request.data)
+        possible = (data <= room) & (np.mod(L.tensor * L.context * data, L.expert) == 0)
+    data = np.maximum(data, 1)
+    # ZeRO with one replica is no ZeRO; keep one spelling of it
+    possible &= (L.zero == (1 if request.zero is None else request.zero)) | (data * L.context > 1)
+    if L.two_way.any():  # DualPipe is fed from both ends, and what waits in the middle has to be paired
+        possible &= ~L.two_way | ((np.mod(L.pipeline, 2) == 0) & (batch >= 2 * L.pipeline * data * L.microbatch))
+    if request.shard:
+        possible &= np.mod(data * L.context, L.shard) == 0
+    return replace(L, data=data), possible
+
+
+def units(L: Layouts) -> Numbers:
+    """The multiples in which replicas come, so that the experts' groups divide their ranks."""
+    if not (L.expert > 1).any():
+        return np.ones_like(L.expert)
+    ranks: Numbers = L.expert / np.gcd(L.expert.astype(int), (L.tensor * L.context).astype(int))
+    return ranks
+
+
+def replicas(room: Numbers, batch: int, microbatch: Numbers, unit: Numbers) -> Numbers:
+    """Replicas worth having where there is ``room`` for so many; none where not even ``unit`` fit.
+
+    No replica that does not shorten the step: with m microbatches each, ⌈batch / (m · microbatch)⌉ replicas do the
+    work, and the rest would only fail.  They come in multiples of ``unit``, whose ranks the experts' groups divide.
+    """
+    most = np.floor(np.minimum(room, np.maximum(np.floor(batch / microbatch), 1)) / unit) * unit
+    rounds = np.ceil(batch / (np.maximum(most, 1) * microbatch))
+    return np.where(most > 0, np.ceil(batch / (rounds * microbatch) / unit) * unit, 0.0)
+
+
+class Combinations(NamedTuple):
+    """All combinations of degrees but the replicas, of which each layout has one.
+
+    Chunks and ZeRO change nothing that a microbatch meets in its stages: ``alike`` is, of each layout, the first that
+    differs in no more than these.
+    """
+
+    layouts: Layouts
+    alike: NDArray[np.intp]
+
+
+def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> Combinations:
+    """What there is to choose from, for any number of accelerators."""
+    if machine.execution == "gpu":
+        shape = (model.layers, model.heads, model.experts, model.gated)
+        return _grid(machine.domain, shape, recipe, request)
+    tiles = _pick(request.tensor, [1] if machine.execution == "wafer" else _powers(1024))
+    micro = _pick(request.microbatch, _powers(min(recipe.batch, 4096)))
+    return _crossed(request, tensor=tiles, microbatch=micro, recompute=_recompute(request, (0, 2)))
+
+
+@lru_cache(maxsize=128)
+def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Combinations:
+    """The same for every number of accelerators, so a ladder of sizes builds it once."""
+    (layers, heads, experts, gated), r = shape, request
+    tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
+    pipeline = [p for p in {*divisors(layers), *_powers(layers)} if p <= 256]
+    context = _powers(max(recipe.sequence // 8192, 1)) if recipe.sequence >= 32768 else [1]
+    expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
+    micro = _powers(min(recipe.batch, 8))
+    kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
+    blocks: list[Combinations] = []
+    for t, p in product(_pick(r.tensor, tensor), _pick(r.pipeline, pipeline)):
+        chunks = [v for v in divisors(-(-layers // p)) if v == 1 or (v <= 16 and p * v <= layers)] if p > 1 else [1]
+        parallel = _pick(None if r.sequence_parallel is None else int(r.sequence_parallel), [int(t > 1)])
+        blocks += [
+            _crossed(
+                r, tensor=[t], pipeline=[p], interleave=_pick(r.interleave, chunks if schedule == 0 else [1]),
+                context=_pick(r.context, context), expert=_pick(r.expert, expert),
+                microbatch=_pick(r.microbatch, micro), recompute=_recompute(r, kinds),
+                zero=_pick(r.zero, (1, 2, 3) if p == 1 else (1, 2)), sequence_parallel=parallel, schedule=[schedule],
+            )
+            for schedule in _schedules(r, p)
+        ]  # fmt: skip
+    before = np.cumsum([0, *(len(block.layouts) for block in blocks)])
+    return Combinations(
+        Layouts.joined([block.layouts for block in blocks]),
+        np.concatenate([block.alike + rows for block, rows in zip(blocks, before, strict=False)]),
+    )
+
+
+def _crossed(request: LayoutRequest, **degrees: Sequence[int]) -> Combinations:
+    """Every choice of one degree with every choice of the others, the last one varying fastest."""
+    shape = [len(choices) for choices in degrees.values()]
+    where = np.indices(shape).reshape(len(shape), -1)
+    chosen = {name: np.array(degrees[name], dtype=float)[at] for name, at in zip(degrees, where, strict=True)}
+    one = np.ones(where.shape[1])
+    rest = {"zero": one, "sequence_parallel": 0 * one, "schedule": 0 * one, "shard": (request.shard or 0) * one}
+    chosen = {f.name: one for f in fields(Layouts)} | rest | chosen
+    chosen["recompute_layers"] = np.where(chosen["recompute"] == FULL, 0.0, request.recompute_layers or 0)
+    same = [0 * at if name in ("interleave", "zero") else at for name, at in zip(degrees, where, strict=True)]
+    return Combinations(Layouts(**chosen), np.ravel_multi_index(same, shape))
+
+
+def _schedules(request: LayoutRequest, pipeline: int) -> list[int]:
+    """Schedules to try: 1F1B unless another is asked for; without stages all are the same."""
+    if pipeline == 1 or request.schedule is None:
+        return [0]
+    return list(range(len(SCHEDULES))) if request.schedule == "any" else [SCHEDULES.index(request.schedule)]
+
+
+def _recompute(request: LayoutRequest, choices: Iterable[int]) -> list[int]:
+    if request.recompute is not None:
+        return [RECOMPUTE.index(request.recompute)]
+    return [kind for kind in choices if kind != FULL or not request.recompute_layers]

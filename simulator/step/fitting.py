@@ -1,0 +1,145 @@
+"""Those of many layouts that fit, and the fastest of them found without evaluating all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.step import streaming, timing
+from simulator.step.candidates import candidates, combinations, filled
+from simulator.step.layout import FULL, Layout, Layouts
+from simulator.step.machine import Machine
+from simulator.step.memory import Footprint, Memory, footprint, least_bytes, usable
+from simulator.step.recomputation import eased
+from simulator.step.roofline import Numbers
+from simulator.step.timing import Cut, Evaluation, Stage, StepTime
+from simulator.workload import LayoutRequest, Recipe, Transformer
+
+__all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
+
+_FEW = 96  # candidates evaluated first: more cost more, fewer leave more that may be faster still
+_ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One layout with its step time and memory."""
+
+    layout: Layout
+    step: StepTime
+    memory: Memory
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, index: int) -> Answer:
+        """The layout at ``index``."""
+        return cls(evaluation.layouts[index], evaluation.at(index), evaluation.memory.at(index))
+
+
+def evaluate(machine: Machine, model: Transformer, recipe: Recipe, layouts: Layouts) -> Evaluation:
+    """Step times by the machine's own way of executing."""
+    model_of = timing.evaluate if machine.execution == "gpu" else streaming.evaluate
+    return model_of(machine, model, recipe, layouts)
+
+
+def those_that_fit(
+    machine: Machine, model: Transformer, recipe: Recipe, layouts: Layouts, request: LayoutRequest
+) -> Evaluation | None:
+    """Times of the layouts that fit, ``None`` if none does.
+
+    Memory is cheap to compute and rejects most, so it goes first.  What does not fit as it is recomputes as few layers
+    as it takes, unless ``request`` says how much to recompute.
+    """
+    if machine.execution != "gpu":
+        fits = evaluate(machine, model, recipe, layouts).fits
+        return evaluate(machine, model, recipe, layouts.where(fits)) if fits.any() else None
+    layouts, memory = _lean(machine, model, recipe, layouts, request)
+    fits = memory.margin >= 0
+    if not fits.any():
+        return None
+    return timing.evaluate(machine, model, recipe, layouts.where(fits), memory=memory.where(fits))
+
+
+def _lean(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest
+) -> tuple[Layouts, Footprint]:
+    """The layouts, with as much recomputation as they need and ``request`` allows, and their memory."""
+    if _eases(request):
+        return eased(machine, model, recipe, L, usable(machine))
+    return L, footprint(machine, model, recipe, L)
+
+
+def _eases(request: LayoutRequest) -> bool:
+    """Whether a request leaves open how much is recomputed."""
+    return request.recompute is None and request.recompute_layers is None
+
+
+class _Cuts(NamedTuple):
+    """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
+
+    layouts: Layouts
+    passes: Cut
+    stage: Stage
+    roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
+
+
+@lru_cache(maxsize=256)
+def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
+    cuts, alike = combinations(machine, model, recipe, request)
+    fits = roomy = least_bytes(machine, model, recipe, cuts) <= usable(machine)
+    if _eases(request):
+        lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
+        fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
+    first, among = np.unique(alike[fits], return_inverse=True)
+    passes = timing.cut(machine, model, recipe, cuts.where(first)).where(among)
+    cuts = cuts.where(fits)
+    return _Cuts(cuts, passes, timing.stage(machine, model, recipe, cuts, passes), roomy[fits])
+
+
+def quickest(
+    machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest
+) -> Answer | None:
+    """The fastest candidate that fits, ``None`` if none does: the first of several equals.
+
+    No step is shorter than :func:`simulator.step.timing.at_least`, so once one is known that fits, only candidates
+    bound to take no longer need to be evaluated.  The answer is that of evaluating all.
+    """
+    if machine.execution != "gpu" or recipe.split_experts:  # no bound holds there, or not for every number of replicas
+        layouts = candidates(machine, model, recipe, accelerators, request)
+        every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
+        return None if every is None else Answer.of(every, int(np.argmin(every.total)))
+    cuts = _cuts(machine, model, recipe, request)
+    layouts, possible = filled(cuts.layouts, recipe.batch, accelerators, request)
+    bound = np.where(possible, timing.at_least(machine, recipe, layouts, cuts.stage) * (1 - _ROUNDING), np.inf)
+    best, rank = None, (np.inf, 0)
+
+    def consider(row: NDArray[np.intp]) -> None:
+        nonlocal best, rank
+        if not len(row):
+            return
+        some, memory = _lean(machine, model, recipe, layouts.where(row), request)
+        fits = memory.margin >= 0
+        if not fits.any():
+            return
+        row = row[fits]
+        some, memory, passes = some.where(fits), memory.where(fits), cuts.passes.where(row)
+        found = timing.evaluate(machine, model, recipe, some, passes, memory)
+        first = int(np.argmin(found.total))
+        if (float(found.total[first]), int(row[first])) < rank:
+            best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
+
+    few = _lowest(np.where(cuts.roomy, bound, np.inf), _FEW)
+    consider(few)
+    left = possible & (bound <= rank[0])
+    left[few] = False
+    consider(np.flatnonzero(left))
+    return best
+
+
+def _lowest(values: Numbers, count: int) -> NDArray[np.intp]:
+    """Where the ``count`` lowest values are, more where several are equal; infinite ones nowhere."""
+    limit = np.partition(values, count - 1)[count - 1] if count < len(values) else np.inf
+    return np.flatnonzero((values <= limit) & (values < np.inf))
