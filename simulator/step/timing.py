@@ -227,6 +227,7 @@ class Cut:
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
     """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    machine = replace(machine, gemm=machine.gemm * recipe.software.products)
     forward, backward, again, light = layer(machine, model, recipe, L)
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
@@ -243,6 +244,11 @@ class Stage:
     average: Numbers
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
+
+    def others(self, L: Layouts) -> Numbers:
+        """The stages beside the slowest, in the mean."""
+        others: Numbers = (L.pipeline * self.average - self.slowest) / np.maximum(L.pipeline - 1, 1)
+        return others
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Stage:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
@@ -323,12 +329,14 @@ def evaluate(
         "memory-bound operators": per_step(once.memory, head.memory),
         "recomputation": per_step(redone.total),
         "host": per_step(host),
-        "tensor parallel": per_step(once.tensor),
+        "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(one.slowest, one.returning, one.weights, count, L),
-        "pipeline transfers": transfers(machine, model.hidden, recipe.sequence, count, L),
+        "pipeline bubble": bubble(one.slowest, one.others(L), one.returning, one.weights, count, L),
+        "pipeline transfers": transfers(
+            machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
+        ),
         "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
@@ -356,5 +364,5 @@ def at_least(machine: Machine, recipe: Recipe, L: Layouts, one: Stage) -> Number
     add to it.
     """
     count = microbatches(recipe.batch, L)
-    busy = count * one.slowest + bubble(one.slowest, one.returning, one.weights, count, L)
+    busy = count * one.slowest + bubble(one.slowest, one.others(L), one.returning, one.weights, count, L)
     return busy * (1 + _crowding(machine, L))

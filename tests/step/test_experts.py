@@ -84,7 +84,7 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [
-        sum(product_times(h100, experts.products(GROK, recipe, layouts, np.array([8192.0]), 1.0))[0])[0]
+        sum(product_times(h100, experts.products(GROK, recipe, layouts, np.array([8192.0]), 1.0), gradient=4.0)[0])[0]
         for recipe in (whole, split)
     ]
     assert times[1] == pytest.approx(times[0], rel=0.05)
@@ -184,7 +184,7 @@ def test_all_wait_for_the_busiest_rank(h100):
     layouts, tokens = Layouts.of([WIDE]), np.array([65536.0])
     even, skewed = RECIPE, replace(RECIPE, imbalance=2.0)
     times = [
-        sum(product_times(h100, experts.products(QWEN, recipe, layouts, tokens, 1.0))[0])[0]
+        sum(product_times(h100, experts.products(QWEN, recipe, layouts, tokens, 1.0), gradient=4.0)[0])[0]
         for recipe in (even, skewed)
     ]
     assert times[1] / times[0] == pytest.approx(2, rel=0.05)

@@ -204,7 +204,7 @@ def test_what_a_compiler_leaves_out_and_what_a_policy_repeats():
 
     assert again("none") < again("selective") < again("selective", repeats=0.5) < again("full")
     product = 4096 * 14336 / (LLAMA.parameters / LLAMA.layers)  # the last one's share of a layer, embeddings aside
-    assert again("full") * (1 - 2 * product) < again("full", sharding="program") < again("full")
+    assert again("full") * (1 - 2 * product) < again("full", stops=True) < again("full")
     assert habits(row(accelerator="TPUv4", framework="MaxText"), "tpu-v5e").sharding == "program"
     assert habits(row(accelerator="H100-SXM", framework="PaxML"), "hopper").recomputes
 
