@@ -108,6 +108,7 @@ _LARGEST = {
     "micro_batch": 1_000_000, "params_b": 1_000_000, "active_params_b": 1_000_000, "tokens_b": 1_000_000_000,
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
+_LEAST, _MOST = 1e-9, 1e15  # of a measurement: seconds, tokens per second, TFLOP/s, hours or per cent
 _UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
@@ -183,13 +184,13 @@ def parse(row: Mapping[str, str]) -> Inputs:
 
 
 def positive(row: Mapping[str, str], column: str) -> float | None:
-    """A number a source printed; one that cannot be read counts as not printed."""
+    """A number a source printed; one that cannot be read, or be true of anything, counts as not printed."""
     written = row.get(column, "")
     try:
         value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value > 0 else None
+    return value if _LEAST <= value <= _MOST else None
 
 
 _CAUSAL = re.compile(r"only causal|(?<!not )(?:causal[ -]\(?half|causal-halved|half-causal)", re.IGNORECASE)
