@@ -86,9 +86,7 @@ class Training:
     job is an ``interruption``, so that running time over interruptions estimates the M of the closed forms.
     """
 
-    def __init__(
-        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int
-    ) -> None:
+    def __init__(self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
         self._calendar, self._index, self._cluster, self._record = calendar, index, cluster, record
         self._plan, self._job = plan, plan.jobs[index]
         again = [cause.name for cause in plan.causes if cause.repeats]
@@ -96,6 +94,7 @@ class Training:
         self._rung: Rung | None = None  # what it runs on, or ran on last
         self.tokens = 0.0
         self._interruptions, self._running = 0, 0.0
+        self._numbers = {id(rung): number for number, rung in enumerate(self._job.rungs)}
         self._worked = [0.0] * len(self._job.rungs)  # seconds at full speed that were not lost, by rung
         self._started: float | None = None
         self._finished: float | None = None
@@ -319,7 +318,7 @@ class Training:
     def _attempts(self, cause: Cause) -> int:
         """Restarts until one holds: a fault may be met again as soon as the job is back.
 
-            P(A > n) = p^n
+        P(A > n) = p^n
         """
         if not cause.repeats:
             return 1
@@ -453,7 +452,7 @@ class Training:
 
     def _number(self, rung: Rung) -> int:
         """Which of the job's rungs it is; by identity, for to compare all of their numbers takes longer than to run."""
-        return next(number for number, one in enumerate(self._job.rungs) if one is rung)
+        return self._numbers[id(rung)]
 
     def _take_best(self) -> tuple[int, ...]:
         """Hold the nodes of the best rung; how many came from the idle, by pool, or () and no node when there is none.
