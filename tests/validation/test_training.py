@@ -204,6 +204,13 @@ def test_a_cluster_of_unknown_size_is_done_in_about_a_month():
     assert "n_accelerators" in asked.filled
 
 
+def test_a_small_model_trained_in_an_afternoon_is_no_benchmark():
+    """Pythia 70M: 300 billion tokens in a few hours of arithmetic, from nothing to a model."""
+    small = replace(LLAMA, model="Pythia 70M", params_b=0.07, tokens_b=300, n_accelerators=64)
+    assert not predict(small).benchmark
+    assert predict(replace(small, tokens_b=0.01)).benchmark
+
+
 def test_runs_of_one_id_are_told():
     one = OUTCOMES[0].run
     assert all("2 rows have this id" in again.reason for again in validate([one, one]))
