@@ -16,9 +16,9 @@ batch of training      4 million tokens up to a trillion in all, from then on as
 shape, layout, ...     as for step times (``simulator.validation.filling``, ``proportions``)
 ====================== =================================================================================================
 
-A **benchmark** is a run of fewer tokens than weights, which nobody could train a model from, whose arithmetic takes less
-than four hours at the 16-bit peak of its cluster: nobody restarts it, it was rehearsed, and it is timed from its first
-step to its last.
+A **benchmark** is a run of fewer tokens than weights, which no model could be trained from, whose arithmetic takes
+less than four hours at the 16-bit peak of its cluster: nobody restarts it, it was rehearsed, and it is timed from its
+first step to its last.
 """
 
 from __future__ import annotations
