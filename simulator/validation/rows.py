@@ -260,16 +260,16 @@ def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     if twice:
         raise SimulatorError(f"{path}: expected each column once; got {', '.join(twice)} more than once")
     with _opened(path) as reader:
-        return [row for number, line in enumerate(reader, 1) if (row := _named(there, number, line))]
+        return [row for number, line in enumerate(reader, 1) if (row := _named(len(there), number, line))]
 
 
-def _named(there: Sequence[str], number: int, line: Mapping[str, Any]) -> dict[str, str]:
+def _named(columns: int, number: int, line: Mapping[str, Any]) -> dict[str, str]:
     """The values of a line that are there, and an ``id``; nothing where there is none."""
     beyond = [value for value in line.get(_BEYOND, ()) if value.strip()]
-    values = {name: value.strip() for name, value in zip(there, line.values(), strict=False) if isinstance(value, str)}
+    values = {name.strip().casefold(): value.strip() for name, value in line.items() if isinstance(value, str)}
     row = {name: value for name, value in values.items() if value}
     if beyond:
-        row[_BEYOND] = f"expected {len(there)} fields; got {len(there) + len(beyond)}: a comma that is not quoted?"
+        row[_BEYOND] = f"expected {columns} fields; got {columns + len(beyond)}: a comma that is not quoted?"
     return {"id": f"row {number}", **row} if row else row
 
 
