@@ -73,13 +73,16 @@ class Leaps:
         clocks = self._hazards.clocks
         rate = sum([clock.rate * sum([self._hazards.rates[index] for _, index in clock.due]) for clock in clocks])
         until = min(self._until(), self._calendar.now + self._reach / max(rate, 1e-300))
-        if rate * (until - self._calendar.now) < WORTH:
+        expected = rate * (until - self._calendar.now)
+        if expected < WORTH:
             self._patience = _PATIENCE[0]
             return False
         lived = self._leap(until)
-        # What is looked at in vain costs as much as what is lived: look no further than it went the last time, or twice
-        # as far if it went all the way.
-        self._reach = min(max(2 * lived, 2 * WORTH), _REACH[1]) if lived else max(self._reach // 4, 2 * WORTH)
+        # What is looked at in vain costs as much as what is lived.
+        if lived > expected / 2:
+            self._reach = _REACH[1]
+        else:
+            self._reach = max(2 * lived, self._reach // 4, 2 * WORTH)
         self._asked = _PATIENCE[0] if lived else min(2 * self._asked, _PATIENCE[1])
         self._patience = self._asked
         return lived > 0
@@ -162,7 +165,7 @@ class Leaps:
             Activity.RECOVERY: lived.recovery, Activity.RESTORE: lived.restore,
         }  # fmt: skip
         for activity, seconds in parts.items():
-            record.spent[0][activity] += math.fsum(seconds)
+            record.spent[0][activity] += float(seconds.sum())
         record.last[0] = Activity.RESTORE if lived.restore[-1] > 0 else Activity.RECOVERY
         members = len(self._hazards.members)
         strikes_of = np.bincount(cause, minlength=members)
@@ -229,7 +232,7 @@ class Leaps:
         training.run_on(
             self._hazards.members[int(strikes.member[own[-1]])].name,
             tokens=float(lived.tokens[-1]),
-            worked=math.fsum(lived.work),
-            running=math.fsum(lived.over - lived.begin),
+            worked=float(lived.work.sum()),
+            running=float((lived.over - lived.begin).sum()),
             interruptions=len(lived.begin),
         )
