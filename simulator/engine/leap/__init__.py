@@ -40,7 +40,6 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.ageing.varies, "nodes that age or differ"),
         (plan.ageing.refail > 0, "repairs that do not hold"),
         (plan.crews is not None or any(band.hands for band in plan.repairs), "crews"),
-        (plan.hot is not None and plan.hot > 0, "a number of hot spares"),
         (plan.cold is not None, "nodes in store"),
         (plan.follow, "an interval that follows the interruptions"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
@@ -58,7 +57,6 @@ class Leaps:
         self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
         self._workshop, self._hazards, self._training = workshop, hazards, training
         self._ways = Ways.of(hazards.members, plan.copies)
-        self._join = plan.standby if plan.hot is None else plan.warm
         self._patience = self._asked = _PATIENCE[0]
         self._reach = _REACH[0]
 
@@ -138,7 +136,7 @@ class Leaps:
     def _live(self, strikes: Strikes, own: Ints, until: float) -> Chain | None:
         if not len(own):
             return None
-        cause, lost = strikes.member[own], np.isfinite(strikes.back[own])
+        cause = strikes.member[own]
         attempts = np.ones(len(own), int)
         for index, member in enumerate(self._hazards.members):
             if isinstance(member, Cause) and member.repeats:
@@ -146,10 +144,26 @@ class Leaps:
         run = self._training.run
         assert run is not None, "a leap begins while the job runs"
         return chain(
-            strikes.time[own], self._ways.found[cause] + self._join * lost, attempts, self._ways.memory[cause],
+            strikes.time[own], self._ways.found[cause] + self._join(strikes, own), attempts, self._ways.memory[cause],
             rung=self._rung(), begun=self._training.since, tokens=self._training.tokens,
             target=self._plan.jobs[0].tokens, until=until,
         )  # fmt: skip
+
+    def _join(self, strikes: Strikes, own: Ints) -> Floats:
+        """How long the spares take that replace what each strike takes out. [s]"""
+        lost, plan = np.isfinite(strikes.back[own]), self._plan
+        if plan.hot is None:
+            return plan.standby * lost
+        places = list(self._cluster.hot)
+        joined = self._join_hot(strikes, own)
+        self._cluster.hot = places  # nothing has happened yet
+        return joined
+
+    def _join_hot(self, strikes: Strikes, own: Ints) -> Floats:
+        evicted = [member.evicted if isinstance(member, Cause) else 0 for member in self._hazards.members]
+        lost = np.where(np.isfinite(strikes.back[own]), np.array(evicted)[strikes.member[own]], 0)
+        each = zip(strikes.time[own].tolist(), lost.tolist(), strict=True)
+        return np.array([self._cluster.time_to_join(time, nodes) for time, nodes in each])
 
     def _rung(self) -> Rung:
         rung = self._cluster.rungs[0]
@@ -222,6 +236,8 @@ class Leaps:
             if back > end:
                 cluster.broken[pool] += 1
                 self._workshop.expect(pool, back)
+        if self._plan.hot is not None:
+            self._join_hot(strikes, own)
         self._record.faults += len(out)
         self._record.replaced += int(np.isfinite(strikes.back[own]).sum()) + len(suspected)
         struck = {index: those.before(end) for index, those in coming.items()}
