@@ -206,12 +206,11 @@ class Leaps:
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
-        def safe(time: float) -> tuple[float, ...]:
-            number = int(np.searchsorted(lived.begin, time, side="right")) - 1
-            if time >= lived.over[number]:
-                return (float(lived.tokens[number + 1]),)
-            stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
-            return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
+        def safe(times: Floats) -> Floats:
+            number = np.searchsorted(lived.begin, times, side="right") - 1
+            stored = stored_after(times - lived.begin[number], rung) * rung.interval
+            so_far = lived.tokens[number] + stored * rung.tokens_per_second
+            return np.where(times >= lived.over[number], lived.tokens[number + 1], so_far)
 
         swing = np.where(running, rung.power - rung.running_power, 0.0)
         self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
