@@ -107,6 +107,13 @@ def test_replicas_print_their_spread():
     assert "P95" in result.stdout
 
 
+def test_replicas_that_cannot_leap_say_what_made_them_slow():
+    crews = ("--set", "failures.crews=50")
+    assert _invoke("run", QUICK, "--replicas", "2").stderr == ""
+    assert "event by event, the slow way, for crews" in _invoke("run", QUICK, "--replicas", "2", *crews).stderr
+    assert _invoke("run", QUICK, *crews).stderr == ""
+
+
 def test_quiet_prints_nothing_but_the_document_asked_for():
     assert _invoke("run", QUICK, "--quiet").stdout == ""
     assert json.loads(_invoke("run", QUICK, "--quiet", "--json").stdout)["folder"]
