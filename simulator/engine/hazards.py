@@ -9,9 +9,11 @@ enough.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
+from itertools import accumulate
 
 from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
@@ -310,27 +312,22 @@ class Hazards:
         share, cluster = victims.uniform(), self._cluster
         if not domain.begin <= self._calendar.now < domain.end:
             return
-        if domain.whole:
-            total, before = sum(cluster.installed), 0
-            for nodes in cluster.installed:
-                if nodes:
-                    self._darken_some(domain, *cluster.neighbours((before + nodes / 2) / total, nodes, domain.share))
-                before += nodes
-        else:
-            self._darken_some(domain, *cluster.neighbours(share, int(domain.nodes), domain.share))
-
-    def _darken_some(self, domain: Domain, pool: int, hit: dict[int | None, int]) -> None:
-        dark = sum(hit.values())
-        if not dark:
-            return
-        for job, nodes in hit.items():
-            for _ in range(nodes):
-                self._cluster.lose(pool, job)
-        self._workshop.black_out(pool, dark, domain)
-        cause = Cause(domain.name, 0.0, 1.0, domain.detection, evicted=dark)
-        for job in hit:
-            if job is not None:
-                self._cluster.tenants[job].strike(cause)
+        places = [(share, int(domain.nodes))]
+        if domain.whole:  # the middle of every pool, and all of it
+            ends = list(accumulate(cluster.installed))
+            places = [((end - n / 2) / ends[-1], n) for end, n in zip(ends, cluster.installed, strict=True) if n]
+        struck: dict[int, int] = defaultdict(int)
+        for place, nodes in places:
+            pool, hit = cluster.neighbours(place, nodes, domain.share)
+            for job, lost in hit.items():
+                for _ in range(lost):
+                    cluster.lose(pool, job)
+                if job is not None and lost:
+                    struck[job] += lost
+            if sum(hit.values()):
+                self._workshop.black_out(pool, sum(hit.values()), domain)
+        for job, lost in struck.items():
+            cluster.tenants[job].strike(Cause(domain.name, 0.0, 1.0, domain.detection, evicted=lost))
 
     # What the workshop tells.
 

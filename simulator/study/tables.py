@@ -16,6 +16,8 @@ SCHEMA = 1  # of the tables below
 _APPLICATION = 0x53475055  # what `file` and we know a store by
 _RESERVED = ("point", "replica", "replicas", "seed", "status", "reason", "took_s", "command")
 
+_TEXTS = ("finish_date", "layout")  # outputs that have no mean
+
 
 @dataclass(frozen=True)
 class Header:
@@ -103,7 +105,7 @@ def make(db: sqlite3.Connection, asked: Header) -> None:
         f", json_extract(labels, '$[{place}]') AS {quoted(name if name not in _RESERVED else f'{name}=')}"
         for place, name in enumerate(asked.factors)
     )
-    means = "".join(f", avg({quoted(name)}) AS {quoted(name)}" for name in asked.outputs if name != "finish_date")
+    means = "".join(f", avg({quoted(name)}) AS {quoted(name)}" for name in asked.outputs if name not in _TEXTS)
     pairs = [("schema", SCHEMA), *asdict(asked).items()]
     db.execute("BEGIN IMMEDIATE")
     db.execute(f"PRAGMA application_id = {_APPLICATION}")

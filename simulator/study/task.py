@@ -17,8 +17,9 @@ from typing import Literal, Protocol, overload
 
 from simulator.engine import sample
 from simulator.errors import SimulatorError
-from simulator.plan import Plan, outlook
+from simulator.plan import Plan, Point
 from simulator.plan import plan as build
+from simulator.plan import point as closed_form
 from simulator.results.summary import summarise
 from simulator.scenario import Scenario
 from simulator.scenario.variation import changed
@@ -121,7 +122,7 @@ def perform(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
 def _point(work: Work, changes: tuple[str, ...], tasks: Sequence[Task]) -> Iterator[Outcome]:
     """The replicas of one point; what its plan took counts as the first one's."""
     began = time.perf_counter()
-    made: Plan | str
+    made: Plan | Point | str
     try:
         made = _planned(work, changes)
     except Exception as error:
@@ -140,14 +141,15 @@ def _point(work: Work, changes: tuple[str, ...], tasks: Sequence[Task]) -> Itera
 
 
 @lru_cache(maxsize=16)
-def _planned(work: Work, changes: tuple[str, ...]) -> Plan:
+def _planned(work: Work, changes: tuple[str, ...]) -> Plan | Point:
     """The plan of a point: made once by each worker, whatever the number of its replicas."""
-    return build(changed(work.scenario, changes), degraded=work.mode == "simulate")
+    scenario = changed(work.scenario, changes)
+    return build(scenario) if work.mode == "simulate" else closed_form(scenario)
 
 
-def _values(work: Work, made: Plan, seed: int) -> dict[str, Value]:
-    if work.mode == "plan":
-        return expected(made, outlook(made), work.outputs)
+def _values(work: Work, made: Plan | Point, seed: int) -> dict[str, Value]:
+    if isinstance(made, Point):
+        return expected(made, work.outputs)
     return lived(made, summarise(made, sample(made, seed=seed)), work.outputs)
 
 
