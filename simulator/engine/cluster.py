@@ -281,8 +281,12 @@ class Cluster:
 
     def swing(self) -> float:
         """What the jobs that compute draw between their saves beyond that mean. [W]"""
-        return sum([rung.power - rung.running_power for rung, on in zip(self.rungs, self.computing, strict=True)
-                    if rung is not None and on])  # fmt: skip
+        extra = 0.0
+        for job, on in enumerate(self.computing):
+            rung = self.rungs[job]
+            if on and rung is not None:
+                extra += rung.power - rung.running_power
+        return extra
 
     def _committed(self, but: int | None = None) -> float:
         """Watts set aside for jobs, whether they compute at this moment or not. [W]"""

@@ -108,10 +108,11 @@ def test_replicas_print_their_spread():
 
 
 def test_replicas_that_cannot_leap_say_what_made_them_slow():
-    crews = ("--set", "failures.crews=50")
+    lemons = ("--set", "failures.nodes={lemons: 1}")
     assert _invoke("run", QUICK, "--replicas", "2").stderr == ""
-    assert "event by event, the slow way, for crews" in _invoke("run", QUICK, "--replicas", "2", *crews).stderr
-    assert _invoke("run", QUICK, *crews).stderr == ""
+    said = _invoke("run", QUICK, "--replicas", "2", *lemons).stderr
+    assert "event by event, the slow way, for nodes that age or differ" in said
+    assert _invoke("run", QUICK, *lemons).stderr == ""
 
 
 def test_quiet_prints_nothing_but_the_document_asked_for():

@@ -97,6 +97,8 @@ def lives(draw) -> Plan:
         standby=draw(st.sampled_from([0.0, 60.0])),
         warm=300.0,
         copies=draw(st.sampled_from([1, 2])),
+        follow=draw(maybe),
+        crews=draw(st.sampled_from([None, 3])),  # for repairs that need no hands
         maintenance=Maintenance(150_000.0, 600.0) if draw(maybe) else None,
         sources=(grid, Source("gas", (PowerStep(0.0, 1e6),), 2e-8, 2e-7)) if draw(maybe) else (),
     )
@@ -135,9 +137,8 @@ def test_most_of_a_life_that_goes_to_plan_is_leapt_over(monkeypatch):
     [
         ({"ageing": Ageing(lemons=1.0)}, "nodes that age or differ"),
         ({"ageing": Ageing(refail=0.3, refail_after=100.0)}, "repairs that do not hold"),
-        ({"crews": 3}, "crews"),
+        ({"repairs": (Repair("part", 1.0, 9000.0, hands=900.0),), "crews": 3}, "hands-on repair"),
         ({"cold": Cold(1, 100.0)}, "nodes in store"),
-        ({"follow": True}, "an interval that follows the interruptions"),
         ({"jobs": (*PLAIN.jobs, job(1e6, rung(4), name="second"))}, "several jobs"),
         ({"jobs": (job(1e30, rung(60, replicas=6), elastic=20.0),)}, "jobs that go on without a replica"),
     ],

@@ -39,9 +39,8 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.recorded is not None, "recorded faults"),
         (plan.ageing.varies, "nodes that age or differ"),
         (plan.ageing.refail > 0, "repairs that do not hold"),
-        (plan.crews is not None or any(band.hands for band in plan.repairs), "crews"),
+        (any(band.hands for band in plan.repairs), "hands-on repair"),
         (plan.cold is not None, "nodes in store"),
-        (plan.follow, "an interval that follows the interruptions"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
     )
     return tuple(words for hinders, words in found if hinders)
@@ -146,7 +145,7 @@ class Leaps:
         return chain(
             strikes.time[own], self._ways.found[cause] + self._join(strikes, own), attempts, self._ways.memory[cause],
             rung=self._rung(), begun=self._training.since, tokens=self._training.tokens,
-            target=self._plan.jobs[0].tokens, until=until,
+            target=self._plan.jobs[0].tokens, until=until, intervals=self._training.intervals_ahead,
         )  # fmt: skip
 
     def _join(self, strikes: Strikes, own: Ints) -> Floats:
@@ -208,7 +207,7 @@ class Leaps:
 
         def safe(times: Floats) -> Floats:
             number = np.searchsorted(lived.begin, times, side="right") - 1
-            stored = stored_after(times - lived.begin[number], rung) * rung.interval
+            stored = stored_after(times - lived.begin[number], rung, lived.interval[number]) * lived.interval[number]
             so_far = lived.tokens[number] + stored * rung.tokens_per_second
             return np.where(times >= lived.over[number], lived.tokens[number + 1], so_far)
 
