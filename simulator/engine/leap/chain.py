@@ -127,7 +127,8 @@ def _saves_after(elapsed: Floats, rung: Rung, interval: Floats) -> Ints:
     if rung.every == 1:
         return rounds
     rest = elapsed - rounds * _round(rung, interval)
-    return rounds * rung.every + np.minimum((rest / (interval + rung.quick)).astype(int), rung.every - 1)
+    quick: Ints = np.minimum((rest / (interval + rung.quick)).astype(int), rung.every - 1)
+    return rounds * rung.every + quick
 
 
 def _round(rung: Rung, interval: Floats) -> Floats:
