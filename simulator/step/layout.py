@@ -60,9 +60,9 @@ class Layout:
             f"ZeRO-{self.zero}" + (f" over {self.shard}" if self.shard else ""),
             f"microbatch {self.microbatch}",
         ]
-        whole = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''} in full"
-        kinds = [self.recompute] * (self.recompute != "none") + [whole] * (self.recompute_layers > 0)
-        parts += [f"recompute {' and '.join(kinds)}"] if kinds else []
+        layers = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''}"
+        kinds = [self.recompute] * (self.recompute != "none") + [layers] * (self.recompute_layers > 0)
+        parts += [f"recompute {' + '.join(kinds)}"] if kinds else []
         return " · ".join(parts)
 
 
