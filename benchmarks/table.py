@@ -31,7 +31,24 @@ WORDS = {
     "plan": "`simgpu plan scenarios/colossus.yaml`, cold process",
     "run": "`simgpu run scenarios/colossus.yaml`, cold process",
 }
-TARGETS = {"test_one_step": "1 ms", "test_many_layouts": "100,000 layouts/s", "test_whole_search": "1 s",
+LIVES = {
+    "test_two_thousand_failures": "2,000 failures",
+    "test_two_thousand_failures_in_days": "2,000 failures of 1,000,000 accelerators",
+    "test_failures": "100 days of 1,000,000 accelerators",
+    "test_the_failures_of_airesim": "100 days, as many failures as AIReSim had",
+    "test_airesim_defaults": "benchmarks/airesim-defaults.yaml",
+    "test_one_told_replica_of_colossus": "Colossus, told (SimPy, events and samples kept)",
+    "test_one_replica_of_colossus": "Colossus, a replica",
+    "test_a_thousand_replicas_of_colossus": "Colossus, 1,000 replicas, as many processes as cores",
+}
+# CPU-seconds of AIReSim 7b139c7 for one replica, by the same survey.
+AIRESIM = {
+    "test_airesim_defaults": "28–40 s",
+    "test_the_failures_of_airesim[100k GPUs]": "250 s",
+    "test_the_failures_of_airesim[200k GPUs]": "1,056 s",
+}
+TARGETS = {"test_one_told_replica_of_colossus": "0.5 s", "test_a_thousand_replicas_of_colossus": "20 s",
+           "test_one_step": "1 ms", "test_many_layouts": "100,000 layouts/s", "test_whole_search": "1 s",
            "test_points": "500 points/s", "help": "0.3 s", "plan": "1 s", "run": "3 s"}  # fmt: skip
 
 
@@ -47,15 +64,39 @@ def row(one: dict) -> tuple[str, str, str]:
     return WORDS[name].format(given), show(seconds, "s"), TARGETS[name]
 
 
+def life(one: dict) -> tuple[str, str, str, str]:
+    """What was lived through, under which conditions, how long it took, and how long it may."""
+    name, given = one["name"].split("[")[0], one["params"] or {}
+    said = {
+        "accelerators": "{:,} accelerators",
+        "days": "{:,} days",
+        "failures": "{:,} failures",
+        "servers": "{:,} servers",
+    }
+    conditions = [said[key].format(value) for key, value in given.items() if key in said]
+    inside = one["name"].partition("[")[2].rstrip("]")
+    conditions += [word for word in ("leaps", "lemons, event by event", "event by event") if word in inside][:1]
+    other = AIRESIM.get(one["name"])
+    limit = f"AIReSim: {other}" if other else TARGETS.get(name, "")
+    return LIVES[name], ", ".join(conditions), show(one["stats"]["min"], "s"), limit
+
+
 PAGE = """\
 # How fast the answers come
 
-Written by `benchmarks/table.py` from a run of `pytest benchmarks`; never by hand.  The best of several rounds, because
-others worked on the same machine: {cores} shared cores ({cpu}), Python {python}, {date}.  simgpu uses one core.
+Written by `benchmarks/table.py` from a run of `pytest benchmarks/test_speed.py benchmarks/bench_life.py`, never by
+hand.  The best of several rounds, because others worked on the same machine: {cores} shared cores ({cpu}), Python
+{python}, {date}.  simgpu uses one core, but where processes are named.
 
 | simgpu | best | target |
 |---|--:|--:|
 {ours}
+
+One replica of a cluster's life unless said otherwise; in leaps where the plan allows them (DESIGN.md):
+
+| life | with | best | target, or another's |
+|---|---|--:|--:|
+{lives}
 
 Other tools, each at the version named, as this project's survey of 22 November 2026 timed them, also on a shared
 machine of two cores; wall time, within a factor of two.  Other cases than ours: orders of magnitude only.
@@ -66,7 +107,7 @@ machine of two cores; wall time, within a factor of two.  Other cases than ours:
 """
 
 
-def rows(cells: Iterable[tuple[str, str, str]]) -> str:
+def rows(cells: Iterable[tuple[str, ...]]) -> str:
     """Lines of a Markdown table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
@@ -80,7 +121,8 @@ def main(path: Path) -> None:
         cpu=machine["cpu"].get("brand_raw") or machine["machine"],
         python=machine["python_version"],
         date=document["datetime"][:10],
-        ours=rows(map(row, document["benchmarks"])),
+        ours=rows(row(one) for one in document["benchmarks"] if one["name"].split("[")[0] not in LIVES),
+        lives=rows(life(one) for one in document["benchmarks"] if one["name"].split("[")[0] in LIVES),
         theirs=rows(PEERS),
     )
     print(page, end="")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Fit the runs shelf: what share of a run's hours tuned steps would have taken, and how far off runs then are.
+"""Fit the runs shelf: what runs lose beside their steps, and how far off predicted runs then are.
 
     python seeds/calibration/fit_runs.py [FILE.csv]
 
 Predicts every run of the file (default: seeds/measurements/runs.csv), writes ``simulator/catalogue/runs.yaml`` and
-prints the error with the share fitted to all sources beside that with the share fitted without the run's own source.
-To be run again whenever the step model, the efficiencies or the measurements change.  One parameter is fitted: the
-share of training runs.
+prints the error with the losses fitted to all sources beside that with losses fitted without the run's own source.
+To be run again whenever the step model, the efficiencies or the measurements change.  Two parameters are fitted, both
+of training runs; benchmarks have none.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from simulator.validation.training import read, validate
 from simulator.validation.training.fitting import Fitted, fit, left_out
 
 HEAD = """\
-# Hours of whole runs over what their tuned steps would take, and how far off predictions with that share were.
+# What whole runs lose beside their steps, and how far off predictions with that were.
 #
 # Written by seeds/calibration/fit_runs.py from seeds/measurements/runs.csv; never by hand.
 """
 WHY = {
-    "training": "median of tuned over measured hours, goodput taken out",
-    "benchmark": "by definition; a benchmark is rehearsed and timed from its first step to its last",
+    "training": "least mean absolute error of log hours, capped at 0.6",
+    "benchmark": "none by definition; a benchmark is rehearsed and timed from its first step to its last",
 }
 
 
@@ -37,8 +37,9 @@ def entry(kind: str, found: Fitted) -> str:
     """One entry of the shelf."""
     rests = f"{found.runs} runs of {found.sources} sources"
     return (
-        f"\n{kind}:\n  share: {found.share:.3f}\n  low: {found.low:.3f}\n  high: {found.high:.3f}\n"
-        f"  largest: {found.largest}\n  status: estimate\n  estimates:\n    share: {WHY[kind]}, {rests}\n"
+        f"\n{kind}:\n  lost: {found.lost:.2f}\n  lost_to_width: {found.lost_to_width:.2f}\n  low: {found.low:.3f}\n"
+        f"  high: {found.high:.3f}\n  largest: {found.largest}\n  status: estimate\n  estimates:\n"
+        f"    lost: {WHY[kind]}, {rests}\n    lost_to_width: fitted with lost\n"
         f"    low: 7.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
         f"    high: 92.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
         "    largest: most accelerators of any run\n"
@@ -59,11 +60,10 @@ def main() -> None:
     fitted = fit(outcomes)
     text = HEAD + "".join(entry(kind, fitted[kind]) for kind in sorted(fitted))
     Path(catalogue.__file__).with_name("runs.yaml").write_text(text, encoding="utf-8")
-    scored = [one for one in outcomes if one.prediction is not None and one.measured is not None]
-    fresh = [one.prediction.tuned_hours / fitted[one.prediction.kind].share / one.measured - 1 for one in scored]
     without = left_out(outcomes)
-    print("fitted on all    ", described(fresh))
-    print("source left out  ", described([one.error for one in without]))
+    for kind, members in [*((k, [one for one in without if one.kind == k]) for k in sorted(fitted)), ("all", without)]:
+        print(f"{kind}: fitted", described([one.fitted for one in members]))
+        print(f"{kind}: left out", described([one.error for one in members]))
     print(f"in the interval of the other sources: {np.mean([one.inside for one in without]):.0%}")
 
 

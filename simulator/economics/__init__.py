@@ -3,5 +3,6 @@
 from simulator.economics.cost import Bill, Money, Tariff, bill
 from simulator.economics.price import Level, Price
 from simulator.economics.site import Site
+from simulator.economics.supply import Supply
 
-__all__ = ["Bill", "Level", "Money", "Price", "Site", "Tariff", "bill"]
+__all__ = ["Bill", "Level", "Money", "Price", "Site", "Supply", "Tariff", "bill"]

@@ -65,7 +65,9 @@ class Bill:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def bill(tariff: Tariff, node_seconds: Sequence[float], energy: float) -> Bill:
+def bill(
+    tariff: Tariff, node_seconds: Sequence[float], energy: float = 0.0, *, energy_cost: float | None = None
+) -> Bill:
     """Dollars for nodes that stood ``node_seconds`` in each pool and drew ``energy`` together.
 
     Parameters
@@ -74,6 +76,8 @@ def bill(tariff: Tariff, node_seconds: Sequence[float], energy: float) -> Bill:
         Time between arrival and the end, summed over the nodes of each pool; spares and broken nodes included. [s]
     energy
         At the facility's meter. [J]
+    energy_cost
+        What it cost, where not all of it has the tariff's price. [USD]
     """
 
     def row(rates: Sequence[float]) -> float:
@@ -85,5 +89,5 @@ def bill(tariff: Tariff, node_seconds: Sequence[float], energy: float) -> Bill:
         facility=row(tariff.facility),
         people=row(tariff.people),
         rent=row(tariff.rent),
-        energy=tariff.energy * energy,
+        energy=tariff.energy * energy if energy_cost is None else energy_cost,
     )

@@ -9,16 +9,19 @@ from simulator.engine.calendar import Calendar, HeapCalendar, SimpyCalendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.delivery import deliver
 from simulator.engine.hazards import Hazards, check_count
+from simulator.engine.leap import Leaps, hindrances
 from simulator.engine.log import Activity, Event, Interval, JobEnd, Log, Loss, Mark, Sample, Tally
 from simulator.engine.power import supply
 from simulator.engine.record import Record
 from simulator.engine.repair import Workshop
 from simulator.engine.replay import replay
-from simulator.engine.streams import Stream
 from simulator.engine.training import Training
 from simulator.plan.model import Ageing, Plan
 
-__all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "sample", "simulate"]
+__all__ = [
+    "Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally", "hindrances", "sample",
+    "simulate",
+]  # fmt: skip
 
 
 def simulate(plan: Plan, *, seed: int | None = None) -> Log:
@@ -44,12 +47,19 @@ def simulate(plan: Plan, *, seed: int | None = None) -> Log:
     )
 
 
-def sample(plan: Plan, *, seed: int) -> Tally:
-    """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep, to the last bit."""
-    return _live(plan, seed, HeapCalendar(), told=False)[1]
+def sample(plan: Plan, *, seed: int, leaping: bool = True) -> Tally:
+    """The books of one run and nothing else, for ensembles: those :func:`simulate` would keep.
+
+    Parameters
+    ----------
+    leaping
+        Live through weeks at once where the plan allows it (:mod:`simulator.engine.leap`), which is ten to twenty times
+        as fast and right to the last bits of its sums; without, the books are the same to the last bit.
+    """
+    return _live(plan, seed, HeapCalendar(), told=False, leaping=leaping)[1]
 
 
-def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Record, Tally]:
+def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool, leaping: bool = False) -> tuple[Record, Tally]:
     """The one life both calendars run."""
     drawn = plan if plan.recorded is None else replace(plan, causes=(), domains=(), ageing=Ageing())
     check_count(drawn)
@@ -59,8 +69,7 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
     # Power and nodes of the first moment have to be there before a job looks for them.
     supply(calendar, plan, cluster, record)
     deliver(calendar, plan, cluster, record, hazards)
-    repeats = Stream(seed, "repeated failures").uniform
-    trainings = [Training(calendar, index, plan, cluster, record, repeats) for index in range(len(plan.jobs))]
+    trainings = [Training(calendar, index, plan, cluster, record, seed) for index in range(len(plan.jobs))]
     cluster.tenants.extend(trainings)
     for training in trainings:
         calendar.after(0.0, training.begin)
@@ -70,9 +79,15 @@ def _live(plan: Plan, seed: int, calendar: Calendar, *, told: bool) -> tuple[Rec
         every, lasts = plan.maintenance.every, plan.maintenance.lasts
         calendar.after(every, partial(_maintain, calendar, cluster, every, lasts))
 
-    while not all(cluster.finished) and calendar.peek() <= plan.horizon:
-        calendar.step()
-        if cluster.dirty and calendar.peek() > calendar.now:  # one sample per moment, after all of its changes
+    leaps = None
+    if isinstance(calendar, HeapCalendar) and leaping and not hindrances(plan):
+        leaps = Leaps(calendar, plan, cluster, record, workshop, hazards, trainings[0])
+    due = calendar.peek()
+    while due <= plan.horizon and not all(cluster.finished):
+        if leaps is None or not leaps.leap():
+            calendar.step()
+        due = calendar.peek()
+        if cluster.dirty and due > calendar.now:  # one sample per moment, after all of its changes
             record.meter(calendar.now, cluster)
 
     end = calendar.now if all(cluster.finished) else plan.horizon

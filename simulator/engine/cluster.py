@@ -61,22 +61,26 @@ class Cluster:
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
         self.dirty = True  # changed since the last sample
         self._idle_power = [pool.idle_power for pool in plan.pools]
+        self._holding_power = [pool.holding_power for pool in plan.pools]
+        self._building = 0.0  # what it draws for the installed nodes, whatever they do [W]
         self._ladder: list[tuple[Rung, ...]] = [() for _ in plan.jobs]  # the planned rung and those below it
         self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
         self._watts = [0.0] * len(plan.jobs)
         self._at_most = 0.0  # what all nodes together draw when idle [W]
+        self._promised = 0.0  # what all jobs together may draw [W]
         self.entitle()
 
     def install(self, pool: int, nodes: int) -> None:
         """Nodes have arrived."""
         self.installed[pool] += nodes
         self._at_most += nodes * self.pools[pool].idle_power
+        self._building += nodes * self.pools[pool].standing_power
         self.exposure = sum(n * p.failure_weight for n, p in zip(self.installed, self.pools, strict=True))
 
     def entitle(self) -> None:
         """Work out each job's entitlement; for when deliveries, the cap or the jobs themselves have changed."""
         room = [n - int(n * pool.spare_share) for n, pool in zip(self.installed, self.pools, strict=True)]
-        watts = self.cap
+        watts = self.cap - self._building
         for index, job in enumerate(self.jobs):
             self._room[index], self._watts[index] = tuple(room), watts
             rungs = () if self.finished[index] else job.rungs
@@ -96,12 +100,15 @@ class Cluster:
 
     def best(self, job: int) -> Rung | None:
         """The best rung the job is entitled to whose healthy nodes and watts nobody else holds."""
+        if not self._ladder[job]:
+            return None
         held, room = self.held[job], self._room[job]
         nodes = [
             min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
             for pool in range(len(self.pools))
         ]
-        watts = math.inf if self.cap == math.inf else min(self._watts[job], self.cap - self._committed(but=job))
+        free = self.cap - self._building
+        watts = math.inf if free == math.inf else min(self._watts[job], free - self._committed(but=job))
         return next((rung for rung in self._ladder[job] if _fits(rung, nodes, watts)), None)
 
     def is_entitled(self, job: int, rung: Rung) -> bool:
@@ -120,7 +127,10 @@ class Cluster:
         taken = tuple([want - have for want, have in zip(need, held, strict=True)])
         for pool, more in enumerate(taken):
             self.working[pool] += more
-        self.held[job], self.rungs[job] = list(need), rung
+        self.held[job] = list(need)
+        if rung is not self.rungs[job]:
+            self.rungs[job] = rung
+            self._promised = self._committed()
         self.dirty = True
         return taken
 
@@ -234,8 +244,8 @@ class Cluster:
         ]
         if self.cap == math.inf:
             return idle
-        left = self.cap * _ROUNDING - self._committed()
-        if left >= self._at_most:
+        left, at_most = self.left_for_idle()
+        if left >= at_most:
             return idle
         for index, pool in enumerate(self.pools):
             if pool.idle_power > 0 and idle[index] * pool.idle_power > left:
@@ -243,18 +253,35 @@ class Cluster:
             left -= idle[index] * pool.idle_power
         return idle
 
+    def left_for_idle(self) -> tuple[float, float]:
+        """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
+        return self.cap * _ROUNDING - self._building - self._promised, self._at_most
+
     def draw(self) -> float:
-        """Facility power now.  A job that does not compute draws its nodes' idle power. [W]"""
-        watts, idling = 0.0, self.idle_on()
+        """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
+        watts, idling = self.standing(), self.idle_on()
         for job, rung in enumerate(self.rungs):
-            if rung is not None and self.computing[job]:
-                watts += rung.power
-            else:
-                for pool, nodes in enumerate(self.held[job]):
-                    idling[pool] += nodes
-        for pool, nodes in enumerate(idling):
-            watts += nodes * self._idle_power[pool]
+            watts += rung.running_power if rung is not None and self.computing[job] else self.holding(job)
+        for nodes, each in zip(idling, self._idle_power, strict=True):
+            watts += nodes * each
         return watts
+
+    def standing(self) -> float:
+        """What the building draws whatever the nodes do. [W]"""
+        return min(self._building, self.cap)
+
+    def holding(self, job: int) -> float:
+        """What a job's nodes draw while it does not compute. [W]"""
+        return sum([nodes * each for nodes, each in zip(self.held[job], self._holding_power, strict=True)])
+
+    def spare_power(self) -> float:
+        """What the cap leaves for nodes that no training job has set aside. [W]"""
+        return max(0.0, self.cap - self._building - self._promised)
+
+    def swing(self) -> float:
+        """What the jobs that compute draw between their saves beyond that mean. [W]"""
+        return sum([rung.power - rung.running_power for rung, on in zip(self.rungs, self.computing, strict=True)
+                    if rung is not None and on])  # fmt: skip
 
     def _committed(self, but: int | None = None) -> float:
         """Watts set aside for jobs, whether they compute at this moment or not. [W]"""

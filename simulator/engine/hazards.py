@@ -9,17 +9,20 @@ enough.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
+from itertools import accumulate
 
 from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
-from simulator.engine.repair import Node, Workshop
+from simulator.engine.repair import Node, Visit, Workshop
 from simulator.engine.streams import Stream
 from simulator.errors import PlanError
 from simulator.plan.model import Ageing, Cause, Domain, Plan
 
-__all__ = ["Hazards", "check_count"]
+__all__ = ["Clock", "Hazards", "check_count"]
 
 _STEP = 0.02
 _WEEK = 7 * 86400.0
@@ -85,18 +88,26 @@ class Cohort:
         return self.past[min(int(position - self.nodes * k), len(self.past) - 1)]
 
 
-class _Clock:
-    """Exposure so far, how fast it grows, and the readings at which its members strike."""
+class Clock:
+    """Exposure at one moment, how fast it has grown since, and the readings at which its members strike."""
 
-    __slots__ = ("due", "rate", "reading")
+    __slots__ = ("due", "moment", "next", "rate", "reading")
 
     def __init__(self) -> None:
-        self.reading, self.rate = 0.0, 0.0
+        self.moment, self.reading, self.rate = 0.0, 0.0, 0.0
         self.due: list[tuple[float, int]] = []
+        self.next = math.inf  # when it strikes, if nothing changes [s]
 
-    def wait(self) -> float:
-        """Until the next strike, if nothing changes. [s]"""
-        return (self.due[0][0] - self.reading) / self.rate if self.due and self.rate > 0 else math.inf
+    def turn(self, now: float, rate: float) -> None:
+        """Run at another speed from now on."""
+        self.reading += self.rate * (now - self.moment)
+        self.moment, self.rate = now, rate
+        self.aim()
+
+    def aim(self) -> None:
+        """Work out the next strike."""
+        due = self.due
+        self.next = self.moment + (due[0][0] - self.reading) / self.rate if due and self.rate > 0 else math.inf
 
 
 _NODES, _AGEING, _JOBS = range(3)
@@ -108,28 +119,31 @@ class Hazards:
     def __init__(self, calendar: Calendar, plan: Plan, cluster: Cluster, workshop: Workshop, seed: int) -> None:
         self._calendar, self._plan, self._cluster, self._workshop = calendar, plan, cluster, workshop
         self._ageing: Ageing = plan.ageing
-        self._clocks = [_Clock() for _ in range(3)]
-        self._members: list[Cause | Domain] = [*plan.causes, *plan.domains]
-        self._rates: list[float] = []
-        self._arrivals: list[Stream] = []
-        self._victims: list[Stream] = []
+        self.clocks = [Clock() for _ in range(3)]
+        self.members: list[Cause | Domain] = [*plan.causes, *plan.domains]
+        self.rates: list[float] = []
+        self.arrivals: list[Stream] = []
+        self.victims: list[Stream] = []
+        self.repairs: list[Stream] = []
         self._places = Stream(seed, "places")
         self._again = Stream(seed, "failures of repaired nodes")
         self._cohorts: list[Cohort] = []
         self._since = 0.0
-        self._timer: Timer | None = None
+        self.timer: Timer | None = None
+        self._nearest = self.clocks[0]
         self._refreshing: Timer | None = None
         self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
-        for index, member in enumerate(self._members):
-            self._arrivals.append(Stream(seed, f"arrivals of {member.name}"))
-            self._victims.append(Stream(seed, f"victims of {member.name}"))
-            self._rates.append(self._first_faults(member))
-            if self._rates[index] > 0:
-                reading = self._arrivals[index].exponential(1.0) / self._rates[index]
-                self._clocks[_clock_of(member)].due.append((reading, index))
+        for index, member in enumerate(self.members):
+            self.arrivals.append(Stream(seed, f"arrivals of {member.name}"))
+            self.victims.append(Stream(seed, f"victims of {member.name}"))
+            self.repairs.append(Stream(seed, f"repairs after {member.name}"))
+            self.rates.append(self._first_faults(member))
+            if self.rates[index] > 0:
+                reading = self.arrivals[index].exponential(1.0) / self.rates[index]
+                self.clocks[_clock_of(member)].due.append((reading, index))
             if _clock_of(member) == _AGEING:
-                self._hardware += self._rates[index]
-        for clock in self._clocks:
+                self._hardware += self.rates[index]
+        for clock in self.clocks:
             heapify(clock.due)
         workshop.on_return = self._returned
         workshop.on_new = self._renewed
@@ -152,27 +166,30 @@ class Hazards:
         self._cohorts.append(Cohort(pool, self._calendar.now, nodes, self._plan.pools[pool].failure_weight))
 
     def _advance(self) -> None:
-        """Bring all clocks to now."""
+        """Bring all hazards to now."""
         passed, self._since = self._calendar.now - self._since, self._calendar.now
         if passed > 0:
-            for clock in self._clocks:
-                clock.reading += clock.rate * passed
             for cohort in self._cohorts:
                 cohort.aged += self._hardware * cohort.weight * cohort.factor * passed
 
     def _set_rates(self) -> None:
-        k = self._ageing.lemons
-        nodes, ageing, jobs = self._clocks
-        nodes.rate = sum(cohort.nodes * cohort.weight for cohort in self._cohorts)
-        ageing.rate = sum(cohort.exposure(k) for cohort in self._cohorts)
-        jobs.rate = float(len(self._plan.jobs))
-        self._arm()
+        k, now = self._ageing.lemons, self._calendar.now
+        nodes, ageing, jobs = self.clocks
+        nodes.turn(now, sum(cohort.nodes * cohort.weight for cohort in self._cohorts))
+        ageing.turn(now, sum(cohort.exposure(k) for cohort in self._cohorts))
+        jobs.turn(now, float(len(self._plan.jobs)))
+        if self.timer is not None:
+            self.timer.cancel()
+        self.arm()
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        wait = min([clock.wait() for clock in self._clocks])
-        self._timer = self._calendar.after(max(wait, 0.0), self._strike) if wait < math.inf else None
+    def arm(self) -> None:
+        """Wait for the next strike."""
+        nearest = self.clocks[0]
+        for clock in self.clocks:
+            if clock.next < nearest.next:
+                nearest = clock
+        self._nearest, wait = nearest, max(nearest.next - self._calendar.now, 0.0)
+        self.timer = self._calendar.after(wait, self._strike) if wait < math.inf else None
 
     def _refresh(self) -> None:
         """Bring ages and hazards of all cohorts to the middle of the time until this is called again."""
@@ -197,31 +214,50 @@ class Hazards:
             step = min(step, _STEP * (ageing.lemons + cohort.aged) / hazard)
         return step
 
+    def skip_to(self, due: Mapping[int, float], struck: Mapping[int, int]) -> None:
+        """Strikes have come, so many of each member, in no need of being told; the readings of those due next."""
+        for clock in self.clocks:
+            clock.due = [(due.get(index, reading), index) for reading, index in clock.due]
+            heapify(clock.due)
+            clock.aim()
+        for index, count in struck.items():
+            member = self.members[index]
+            self.arrivals[index].skip(count)
+            per_node = isinstance(member, Cause) and not member.per_job
+            self.victims[index].skip(2 * count if per_node else count)
+            if isinstance(member, Cause) and member.node_lost and per_node:
+                self.repairs[index].skip((1 + member.evicted) * count)
+        if self.timer is not None:
+            self.timer.cancel()
+        self.arm()
+
     # Strikes.
 
     def _strike(self) -> None:
-        self._advance()
-        clock = min(self._clocks, key=_Clock.wait)
+        clock = self._nearest
         reading, index = clock.due[0]
-        clock.reading = reading  # and not the float next to it
-        heapreplace(clock.due, (reading + self._arrivals[index].exponential(1.0) / self._rates[index], index))
-        member, victims = self._members[index], self._victims[index]
+        heapreplace(clock.due, (reading + self.arrivals[index].exponential(1.0) / self.rates[index], index))
+        clock.aim()
+        member, victims = self.members[index], self.victims[index]
         if isinstance(member, Domain):
             self._darken(member, victims)
         elif member.per_job:
             self._cluster.tenants[int(victims.uniform() * len(self._plan.jobs))].strike(member)
-        elif clock is self._clocks[_AGEING] and self._ageing.varies:
-            self._hit_one_of_many_kinds(member, victims)
         else:
-            where, lost = self._cluster.victim(victims.uniform()), victims.uniform() < member.node_lost
-            if where is not None:
-                self._hit(member, *where, lost=lost, node=None)
-        self._arm()
+            share, lost = victims.uniform(), victims.uniform() < member.node_lost
+            repair = self._workshop.prepare(member, self.repairs[index])
+            if clock is self.clocks[_AGEING] and self._ageing.varies:
+                self._hit_one_of_many_kinds(member, share, repair if lost else None)
+            else:
+                where = self._cluster.victim(share)
+                if where is not None:
+                    self._hit(member, *where, repair if lost else None, node=None)
+        self.arm()
 
-    def _hit_one_of_many_kinds(self, cause: Cause, victims: Stream) -> None:
+    def _hit_one_of_many_kinds(self, cause: Cause, share: float, repair: Visit | None) -> None:
         """A node of the urn; one that is in repair or switched off does not notice, but it was its turn."""
-        k = self._ageing.lemons
-        position, lost = victims.uniform() * self._clocks[_AGEING].rate, victims.uniform() < cause.node_lost
+        k, clock = self._ageing.lemons, self.clocks[_AGEING]
+        position = share * clock.rate
         for number, cohort in enumerate(self._cohorts):  # noqa: B007  the last one takes what rounding leaves
             exposure = cohort.exposure(k)
             if position < exposure:
@@ -230,74 +266,81 @@ class Hazards:
         node = cohort.pick(min(position / exposure, 1 - 1e-12), k)
         if k < math.inf:
             cohort.past.append(node)
-            self._clocks[_AGEING].rate += cohort.exposure(k) - exposure
+            clock.turn(self._calendar.now, clock.rate + cohort.exposure(k) - exposure)
         where = None
         if (number, node) not in self._workshop.inside:
             where = self._cluster.victim_in(cohort.pool, self._places.uniform())
         if where is not None:
-            self._hit(cause, *where, lost=lost, node=(number, node))
+            self._hit(cause, *where, repair, node=(number, node))
 
-    def _hit(self, cause: Cause, pool: int, job: int | None, *, lost: bool, node: Node | None) -> None:
-        """A fault of one node: what it does at once, or is found to have done later."""
+    def _hit(self, cause: Cause, pool: int, job: int | None, repair: Visit | None, *, node: Node | None) -> None:
+        """A fault of one node, that goes to ``repair`` if it is lost: what that does now, or is found to have done."""
         if job is None:
-            if lost:
+            if repair is not None:
                 self._cluster.lose(pool, None)
-                self._workshop.take(pool, cause, node)
+                self._workshop.take(pool, cause, node, repair)
             return
         tenant = self._cluster.tenants[job]
         if cause.latency or cause.speed < 1:
             if tenant.suffer(cause):
                 delay = self._again.exponential(cause.latency) if cause.latency else cause.detection
-                self._calendar.after(delay, lambda: self._find(cause, pool, job, lost=lost, node=node))
+                self._calendar.after(delay, lambda: self._find(cause, pool, job, repair, node))
             return
-        if lost:
-            self._take_out(cause, pool, job, node)
+        if repair is not None:
+            self._take_out(cause, pool, job, node, repair)
         tenant.strike(cause)
 
-    def _find(self, cause: Cause, pool: int, job: int, *, lost: bool, node: Node | None) -> None:
+    def _find(self, cause: Cause, pool: int, job: int, repair: Visit | None, node: Node | None) -> None:
         """Somebody has noticed what a node has been doing to its job; the node leaves if it is still there."""
         tenant = self._cluster.tenants[job]
-        if lost and self._cluster.held[job][pool] > 0 and not self._cluster.finished[job]:
-            self._take_out(cause, pool, job, node)
+        if repair is not None and self._cluster.held[job][pool] > 0 and not self._cluster.finished[job]:
+            self._take_out(cause, pool, job, node, repair)
             tenant.recover_from(cause, stop=True)
         else:
             tenant.recover_from(cause, stop=bool(cause.latency))
 
-    def _take_out(self, cause: Cause, pool: int, job: int, node: Node | None) -> None:
+    def _take_out(self, cause: Cause, pool: int, job: int, node: Node | None, repair: Visit) -> None:
         """The node and those evicted with it leave the job."""
         self._cluster.lose(pool, job)
-        self._workshop.take(pool, cause, node)
-        for _ in range(min(cause.evicted - 1, self._cluster.held[job][pool])):
+        self._workshop.take(pool, cause, node, repair)
+        for time in repair.evicted[: self._cluster.held[job][pool]]:
             self._cluster.lose(pool, job)
-            self._workshop.examine(pool)
+            self._workshop.examine(pool, time)
 
     def _darken(self, domain: Domain, victims: Stream) -> None:
         """A vertex of the tree fails: a share of its nodes goes dark, and comes back together."""
-        pool, hit = self._cluster.neighbours(victims.uniform(), domain.nodes, domain.share)
-        dark = sum(hit.values())
-        if not dark:
+        share, cluster = victims.uniform(), self._cluster
+        if not domain.begin <= self._calendar.now < domain.end:
             return
-        for job, nodes in hit.items():
-            for _ in range(nodes):
-                self._cluster.lose(pool, job)
-        self._workshop.black_out(pool, dark, domain)
-        cause = Cause(domain.name, 0.0, 1.0, domain.detection, evicted=dark)
-        for job in hit:
-            if job is not None:
-                self._cluster.tenants[job].strike(cause)
+        places = [(share, int(domain.nodes))]
+        if domain.whole:  # the middle of every pool, and all of it
+            ends = list(accumulate(cluster.installed))
+            places = [((end - n / 2) / ends[-1], n) for end, n in zip(ends, cluster.installed, strict=True) if n]
+        struck: dict[int, int] = defaultdict(int)
+        for place, nodes in places:
+            pool, hit = cluster.neighbours(place, nodes, domain.share)
+            for job, lost in hit.items():
+                for _ in range(lost):
+                    cluster.lose(pool, job)
+                if job is not None and lost:
+                    struck[job] += lost
+            if sum(hit.values()):
+                self._workshop.black_out(pool, sum(hit.values()), domain)
+        for job, lost in struck.items():
+            cluster.tenants[job].strike(Cause(domain.name, 0.0, 1.0, domain.detection, evicted=lost))
 
     # What the workshop tells.
 
     def _returned(self, pool: int, cause: Cause, node: Node | None) -> None:
         """A repaired node is back in service, and may fail again soon."""
-        if self._again.uniform() < self._ageing.refail:
+        if self._ageing.refail and self._again.uniform() < self._ageing.refail:
             delay = self._again.exponential(self._ageing.refail_after)
             self._calendar.after(delay, lambda: self._fail_again(pool, cause, node))
 
     def _fail_again(self, pool: int, cause: Cause, node: Node | None) -> None:
         where = self._cluster.victim_in(pool, self._places.uniform())
         if where is not None and node not in self._workshop.inside:
-            self._hit(cause, *where, lost=True, node=node)
+            self._hit(cause, *where, self._workshop.prepare(cause, self._again), node=node)
 
     def _renewed(self, number: int, node: int) -> None:
         """A repeat offender was replaced: its faults leave the urn, and the new node joins those of its week."""

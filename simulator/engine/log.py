@@ -61,6 +61,7 @@ class Sample:
     working: tuple[int, ...]
     power: float  # facility power [W]
     tokens: tuple[float, ...]  # safely trained so far, by job
+    spare_power: float = float("inf")  # what the cap leaves beside the building and the nodes of training jobs [W]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Mark:
     energy: float  # [J]
     node_seconds: tuple[float, ...]  # of installed nodes, by pool
     working: float  # node-seconds
+    supplied: tuple[float, ...] = ()  # of the energy, by source of the plan [J]
 
 
 @dataclass(frozen=True)

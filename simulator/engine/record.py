@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
+from simulator.plan.model import split
 
 if TYPE_CHECKING:
     from simulator.engine.cluster import Cluster
-    from simulator.plan.model import Plan
+    from simulator.plan.model import Plan, Source
 
 __all__ = ["Record"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _MARKS = 1000  # in a horizon
 _ROUNDING = 1e-6  # [s]
@@ -35,6 +42,7 @@ class Record:
         self.faults = self.replaced = 0
         self.crew_seconds = self.crew_wait = 0.0
         self.energy = self.peak = self.working = 0.0
+        self._sources, self.supplied = plan.sources, [0.0] * len(plan.sources)
         self.node_seconds = [0.0] * pools
         self._watts = 0.0
         self._since = 0.0
@@ -103,6 +111,9 @@ class Record:
         installed, broken, working = self._state
         if passed > 0:
             self.energy += self._watts * passed
+            if self._sources:
+                for source, watts in enumerate(split(self._sources, self._watts, self._since)):
+                    self.supplied[source] += watts * passed
             self.working += working * passed
             self.down[broken] += passed
             for pool, nodes in enumerate(installed):
@@ -112,7 +123,7 @@ class Record:
             self._due, installed = time, list(cluster.installed)  # a mark at each delivery
         self._state = (installed, sum(cluster.broken), sum(cluster.working))
         self._watts = cluster.draw()
-        self.peak = max(self.peak, self._watts)
+        self.peak = max(self.peak, self._watts + cluster.swing())
         if time >= self._due:
             self._due = time + self._every
             self.mark(time, cluster)
@@ -120,10 +131,47 @@ class Record:
             self._sample(time, cluster)
         cluster.dirty = False
 
+    def meter_many(
+        self, moments: Floats, watts: Floats, peaks: Floats, broken: Ints,
+        tokens: Callable[[float], tuple[float, ...]],
+    ) -> None:  # fmt: skip
+        """What :meth:`meter` would have booked at each moment, while nothing is delivered and no node changes hands."""
+        installed, now, working = self._state
+        passed = np.diff(moments, prepend=self._since)
+        drawn = np.concatenate([[self._watts], watts[:-1]])
+        energy = self.energy + np.cumsum(drawn * passed)
+        began = np.concatenate([[self._since], moments[:-1]])
+        carried = [np.cumsum(some * passed) for some in _split(self._sources, drawn, began)]
+        supplied = [so_far + more for so_far, more in zip(self.supplied, carried, strict=True)]
+        down = np.bincount(np.concatenate([[now], broken[:-1]]), passed)
+        for nodes in np.flatnonzero(down).tolist():
+            self.down[nodes] += float(down[nodes])
+        since, before, held = self._since, list(self.node_seconds), self.working
+
+        def book(at: int) -> None:
+            lasted = float(moments[at]) - since
+            self.energy, self.working = float(energy[at]), held + working * lasted
+            self.node_seconds = [so_far + nodes * lasted for so_far, nodes in zip(before, installed, strict=True)]
+            self.supplied = [float(some[at]) for some in supplied]
+
+        at = int(np.searchsorted(moments, self._due))
+        while at < len(moments):
+            book(at)
+            time = float(moments[at])
+            self._note(time, tokens(time))
+            self._due = time + self._every
+            at = int(np.searchsorted(moments, self._due))
+        book(len(moments) - 1)
+        self.peak = max(self.peak, float(peaks.max()))
+        self._since, self._watts = float(moments[-1]), float(watts[-1])
+        self._state = (installed, int(broken[-1]), working)
+
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
-        tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
-        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working))
+        self._note(time, tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]))
+
+    def _note(self, time: float, tokens: tuple[float, ...]) -> None:
+        self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:
         installed = cluster.installed
@@ -137,5 +185,19 @@ class Record:
                 tuple(cluster.working),
                 self._watts,
                 tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]),
+                cluster.spare_power(),
             )
         )
+
+
+def _split(sources: Sequence[Source], watts: Floats, times: Floats) -> list[Floats]:
+    """:func:`simulator.plan.model.split` of many draws, each at its moment."""
+    carried, left = [], watts
+    for source in sources:
+        at = np.searchsorted([step.time for step in source.steps], times, side="right")
+        available = np.array([0.0, *(step.watts for step in source.steps)])[at]
+        carried.append(np.minimum(left, available))
+        left = left - carried[-1]
+    if carried:
+        carried[-1] = carried[-1] + left
+    return carried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from simulator.engine.calendar import Calendar
 from simulator.engine.cluster import Cluster
@@ -11,9 +12,38 @@ from simulator.engine.record import Record
 from simulator.engine.streams import Stream
 from simulator.plan.model import Cause, Domain, Plan, Repair
 
-__all__ = ["Node", "Workshop"]
+__all__ = ["Node", "Return", "Visit", "Workshop"]
 
 Node = tuple[int, int]  # cohort and number in it
+
+
+class Visit(NamedTuple):
+    """What is drawn for a fault: the way back, and how long that and what it needs of hands and examinations take.
+
+    Every fault that could take its node out has one of its own, whether it does or not and whenever it is: a change of
+    plan then changes no other's.
+    """
+
+    band: Repair
+    away: float  # without hands [s]
+    hands: float  # [s]
+    evicted: tuple[float, ...]  # until a node that left on suspicion is back [s]
+
+
+class Return:
+    """A node's way back, as an entry of the calendar."""
+
+    __slots__ = ("cause", "give_back", "how", "node", "pool")
+
+    def __init__(
+        self, give_back: Callable[[int, Cause | None, Node | None, str], None],
+        pool: int, cause: Cause | None, node: Node | None, how: str,
+    ) -> None:  # fmt: skip
+        self.give_back, self.pool, self.cause, self.node, self.how = give_back, pool, cause, node, how
+
+    def __call__(self) -> None:
+        """It is back."""
+        self.give_back(self.pool, self.cause, self.node, self.how)
 
 
 class Workshop:
@@ -25,8 +55,8 @@ class Workshop:
 
     def __init__(self, calendar: Calendar, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
         self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
-        self._bands, self._times = Stream(seed, "repair bands"), Stream(seed, "repair times")
-        self._hands, self._outages = Stream(seed, "hands"), Stream(seed, "outages")
+        self._outages = Stream(seed, "outages")
+        self._by_hand = any(band.hands for band in plan.repairs)
         self._free = plan.crews if plan.crews is not None else -1  # -1: never short of them
         self._queue: deque[tuple[float, float, Callable[[], None]]] = deque()
         self._history: dict[Node, list[float]] = defaultdict(list)
@@ -36,7 +66,17 @@ class Workshop:
         self.on_return: Callable[[int, Cause, Node | None], None] = lambda pool, cause, node: None
         self.on_new: Callable[[int, int], None] = lambda cohort, node: None
 
-    def take(self, pool: int, cause: Cause, node: Node | None) -> None:
+    def prepare(self, cause: Cause, numbers: Stream) -> Visit | None:
+        """Draw what repair would take; nothing for a cause that loses no node."""
+        if not cause.node_lost:
+            return None
+        band, time = self._band(numbers.uniform()), numbers.exponential(1.0)
+        hands = numbers.exponential(band.hands) if self._by_hand else 0.0
+        first = self._plan.repairs[0].mean
+        evicted = tuple([numbers.exponential(first) for _ in range(cause.evicted - 1)])
+        return Visit(band, (band.mean - band.hands) * time, hands, evicted)
+
+    def take(self, pool: int, cause: Cause, node: Node | None, visit: Visit) -> None:
         """A node comes in."""
         self._record.faults += 1
         self._fetch(pool)
@@ -48,23 +88,20 @@ class Workshop:
             assert self._plan.removal is not None
             self._calendar.after(self._plan.removal.lead, lambda: self._replace(pool, node))
             return
-        band = self._band(self._bands.uniform())
-        wait = self._times.exponential(band.mean - band.hands)
-
-        def done() -> None:
-            self._give_back(pool, cause, node, band.name)
-
-        if not band.hands:
+        done = Return(self._give_back, pool, cause, node, visit.band.name)
+        if not visit.band.hands:
             # Most repairs: an entry with one call, for a queue would cost as much again.
-            self._calendar.after(wait, done)
+            self._calendar.after(visit.away, done)
             return
-        hands = self._hands.exponential(band.hands)
-        self._calendar.after(wait, lambda: self._ask_for_hands(hands, done))
+        self._calendar.after(visit.away, lambda: self._ask_for_hands(visit.hands, done))
 
-    def examine(self, pool: int) -> None:
-        """A node that was evicted on suspicion: it comes back from the first band, and nothing was wrong with it."""
-        time = self._times.exponential(self._plan.repairs[0].mean)
-        self._calendar.after(time, lambda: self._mend(pool, "examined"))
+    def examine(self, pool: int, time: float) -> None:
+        """A node that was evicted on suspicion: nothing is wrong with it."""
+        self._calendar.after(time, Return(self._give_back, pool, None, None, "examined"))
+
+    def expect(self, pool: int, moment: float) -> None:
+        """A node of which no more needs to be known is back at a moment. [s]"""
+        self._calendar.after(moment - self._calendar.now, Return(self._give_back, pool, None, None, ""))
 
     def black_out(self, pool: int, nodes: int, domain: Domain) -> None:
         """Nodes that went dark together come back together."""
@@ -128,10 +165,11 @@ class Workshop:
         self.on_new(*node)
         self._mend(pool, "replaced")
 
-    def _give_back(self, pool: int, cause: Cause, node: Node | None, how: str) -> None:
+    def _give_back(self, pool: int, cause: Cause | None, node: Node | None, how: str) -> None:
         if node is not None:
             self.inside.discard(node)
-        self.on_return(pool, cause, node)
+        if cause is not None:
+            self.on_return(pool, cause, node)
         self._mend(pool, how)
 
     def _mend(self, pool: int, how: str) -> None:

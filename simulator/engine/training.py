@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,13 +13,13 @@ from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
 from simulator.engine.log import Activity, JobEnd
 from simulator.engine.record import Record
+from simulator.engine.streams import Stream
 from simulator.engine.stretch import Split, Stretch
 from simulator.plan.model import Cause, Plan, Rung
 
 __all__ = ["Training"]
 
 Phase: TypeAlias = tuple[Activity, float]
-Draw: TypeAlias = Callable[[], float]  # uniform in [0, 1)
 _PRODUCTIVE = (Activity.COMPUTE, Activity.DEGRADED, Activity.SAVE)
 _LOST = (Activity.WASTED, Activity.RECOVERY, Activity.RESTORE, Activity.WAITING, Activity.PLANNED)
 
@@ -85,23 +86,24 @@ class Training:
     job is an ``interruption``, so that running time over interruptions estimates the M of the closed forms.
     """
 
-    def __init__(
-        self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, draw: Draw
-    ) -> None:
+    def __init__(self, calendar: Calendar, index: int, plan: Plan, cluster: Cluster, record: Record, seed: int) -> None:
         self._calendar, self._index, self._cluster, self._record = calendar, index, cluster, record
-        self._plan, self._job, self._draw = plan, plan.jobs[index], draw
+        self._plan, self._job = plan, plan.jobs[index]
+        again = [cause.name for cause in plan.causes if cause.repeats]
+        self._repeats = {name: Stream(seed, f"repeats of {name} in job {index}") for name in again}
         self._rung: Rung | None = None  # what it runs on, or ran on last
-        self._tokens = 0.0
+        self.tokens = 0.0
         self._interruptions, self._running = 0, 0.0
+        self._numbers = {id(rung): number for number, rung in enumerate(self._job.rungs)}
         self._worked = [0.0] * len(self._job.rungs)  # seconds at full speed that were not lost, by rung
         self._started: float | None = None
         self._finished: float | None = None
         self._state = State.BUSY
-        self._since = 0.0
+        self.since = 0.0
         self._phases: tuple[Phase, ...] = ()
-        self._timer: Timer | None = None
+        self.timer: Timer | None = None
         self._return: Callable[[Rung], tuple[Phase, ...]] = lambda rung: ((Activity.INITIALISATION, rung.restart),)
-        self._run: Run | None = None
+        self.run: Run | None = None
         self._planned_split = Split(0.0, 0.0, 0.0)
         self._full_speed = 0.0  # tokens per second that the stretch is measured by
         self._slow: list[float] = []  # speeds that slow nodes leave the job
@@ -126,7 +128,7 @@ class Training:
 
     def suffer(self, cause: Cause) -> bool:
         """A fault that nobody notices yet; whether it does any harm to what the job is doing."""
-        if self._run is None or self._finished is not None:
+        if self.run is None or self._finished is not None:
             return False
         if cause.latency:
             self._corrupt.setdefault(cause.name, self._books())
@@ -174,23 +176,59 @@ class Training:
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
-        if self._run is None:
-            return self._tokens
-        safe = self._run.full(self._run.stretch.safe_after(time - self._since)) * self._run.rate
-        return min(self._tokens + safe, self._job.tokens)
+        if self.run is None:
+            return self.tokens
+        safe = self.run.full(self.run.stretch.safe_after(time - self.since)) * self.run.rate
+        return min(self.tokens + safe, self._job.tokens)
+
+    # What a leap asks and leaves.
+
+    def is_plain(self) -> bool:
+        """Whether the job runs as planned, on what it is entitled to at best, and nothing is known of it but that."""
+        run = self.run
+        return (
+            self._state is State.RUNNING
+            and run is not None
+            and len(run.legs) == 1
+            and run.speed == 1
+            and not self._out
+            and not self._slow
+            and not self._corrupt
+            and self._rung is self._cluster.planned[self._index]
+        )
+
+    def attempts_ahead(self, cause: Cause, count: int) -> list[int]:
+        """What :meth:`_attempts` will say the next so many times."""
+        numbers, scale = self._repeats[cause.name].ahead(count).tolist(), math.log(cause.repeats)
+        return [1 + int(math.log1p(-number) / scale) for number in numbers]
+
+    def skip_attempts(self, cause: Cause, count: int) -> None:
+        """They have been made."""
+        self._repeats[cause.name].skip(count)
+
+    def run_on(self, cause: str, *, tokens: float, worked: float, running: float, interruptions: int) -> None:
+        """Begin to run, after runs and recoveries that are booked already."""
+        self._forget_timer()
+        self._cause, self.tokens = cause, tokens
+        self._worked[self._number(self._held())] += worked
+        self._running += running
+        self._interruptions += interruptions
+        self.run, self.since, self._phases = None, self._calendar.now, ()
+        self._cluster.compute(self._index, False)
+        self._train()
 
     def end(self, time: float) -> JobEnd:
         """Close the books; work that the horizon cuts off counts as done, for nothing has destroyed it."""
-        if self._run is not None:
-            self._settle(self._run.stretch.cut(time - self._since), time)
+        if self.run is not None:
+            self._settle(self.run.stretch.cut(time - self.since), time)
         elif self._finished is None:
-            self._record.lay(self._index, self._since, time, self._phases)
+            self._record.lay(self._index, self.since, time, self._phases)
         return JobEnd(
             job=self._job.name,
             first_request=0.0,
             started=self._started,
             finished=self._finished,
-            tokens=self._tokens,
+            tokens=self.tokens,
             interruptions=self._interruptions,
             worked=tuple(self._worked),
             running=self._running,
@@ -220,17 +258,17 @@ class Training:
         interval = rung.interval
         if self._plan.follow and self._interruptions:
             interval = rung.followed((self._running + rung.mtti) / (self._interruptions + 1))
-        work = (self._job.tokens - self._tokens) / rate / speed
+        work = (self._job.tokens - self.tokens) / rate / speed
         stretch = Stretch(work, interval, rung.save, rung.drain, rung.every, rung.quick)
         self._full_speed = max(rate, planned.tokens_per_second) if planned else rate
-        self._run, self._since, self._state = Run(stretch, rate, speed), self._calendar.now, State.RUNNING
+        self.run, self.since, self._state = Run(stretch, rate, speed), self._calendar.now, State.RUNNING
         self._cluster.compute(self._index, True)
-        self._timer = self._calendar.after(stretch.duration, self._finish)
+        self.timer = self._calendar.after(stretch.duration, self._finish)
 
     def _finish(self) -> None:
-        assert self._run is not None
-        self._settle(self._run.stretch.finished(), self._calendar.now)
-        self._tokens = self._job.tokens  # and not the float next to it
+        assert self.run is not None
+        self._settle(self.run.stretch.finished(), self._calendar.now)
+        self.tokens = self._job.tokens  # and not the float next to it
         self._state, self._finished = State.BUSY, self._calendar.now
         self._cluster.compute(self._index, False)
         self._tell("finish", f"{self._job.tokens:.4g} tokens")
@@ -240,8 +278,7 @@ class Training:
     def _stop_for(self, cause: Cause, before: Books | None = None) -> None:
         """A failure stops the job: close what it was doing, find out, replace the node or do without it, restart."""
         cluster, now = self._cluster, self._calendar.now
-        running = self._run is not None
-        self._cause = cause.name
+        running = self.run is not None
         self._interruptions += running
         loss = self._record.losses[cause.name]
         loss.stops += running
@@ -249,11 +286,12 @@ class Training:
         self._tell("interruption" if running else "setback", cause.name)
         memory = max(1, cause.evicted) < self._plan.copies or (cause.node_lost == 0 and self._plan.copies > 0)
         self._forget_timer()
-        if self._run is not None:
-            self._settle(self._run.stretch.failed(now - self._since, memory=memory), now)
+        if not running:
+            self._close()  # the recovery so far is the doing of the cause before
+        self._cause = cause.name
+        if self.run is not None:
+            self._settle(self.run.stretch.failed(now - self.since, memory=memory), now)
             cluster.compute(self._index, False)
-        else:
-            self._close()
         if before is not None:
             self._go_back_to(before)
             memory = False
@@ -278,11 +316,13 @@ class Training:
         self._wait_for_nodes()
 
     def _attempts(self, cause: Cause) -> int:
-        """Restarts until one holds: a fault may be met again as soon as the job is back."""
-        attempts = 1
-        while cause.repeats and self._draw() < cause.repeats:
-            attempts += 1
-        return attempts
+        """Restarts until one holds: a fault may be met again as soon as the job is back.
+
+        P(A > n) = p^n
+        """
+        if not cause.repeats:
+            return 1
+        return 1 + int(math.log1p(-self._repeats[cause.name].uniform()) / math.log(cause.repeats))
 
     def _stop(self, order: Order, lasts: float = 0.0) -> None:
         """Save, and come back on the best rung there is."""
@@ -290,13 +330,13 @@ class Training:
         self._forget_timer()
         self._cause = "planned stop"
         self._return = lambda rung: ((Activity.PLANNED, lasts + rung.restart + rung.load),)
-        if self._run is None:
+        if self.run is None:
             self._close()
             self._wait_for_nodes()
             return
-        delay, self._planned_split = self._run.stretch.stop(self._calendar.now - self._since)
+        delay, self._planned_split = self.run.stretch.stop(self._calendar.now - self.since)
         self._state = State.STOPPING
-        self._timer = self._calendar.after(delay, self._stopped)
+        self.timer = self._calendar.after(delay, self._stopped)
 
     def _stopped(self) -> None:
         self._settle(self._planned_split, self._calendar.now)
@@ -313,7 +353,7 @@ class Training:
         return (
             elastic is not None
             and rung is not None
-            and self._run is not None
+            and self.run is not None
             and self._state is State.RUNNING
             and not cause.latency
             and rung.replicas - self._out > 1
@@ -330,7 +370,7 @@ class Training:
         FT-HSDP (arXiv:2602.00277): 18 minutes between failures, 3 of stall and 7 at 11/12 of the speed leave 80 %; as
         worked out in the reliability notes this project was built from.
         """
-        assert self._run is not None
+        assert self.run is not None
         assert self._job.elastic is not None
         rung, cluster = self._held(), self._cluster
         lost = cluster.missing(self._index)
@@ -344,7 +384,7 @@ class Training:
         self._record.replaced += lost
         now, stall = self._calendar.now, self._job.elastic.stall
         self._forget_timer()
-        self._settle(self._run.stretch.cut(now - self._since), now)
+        self._settle(self.run.stretch.cut(now - self.since), now)
         cluster.compute(self._index, False)
         self._out += 1
         out = cause.detection + cluster.time_to_join(now, lost) + rung.restart + rung.load
@@ -364,30 +404,30 @@ class Training:
 
     def _change_speed(self) -> None:
         """A node became slow or was found, or a replica is back."""
-        run, speed = self._run, self._speed() if self._rung is not None else 1.0
+        run, speed = self.run, self._speed() if self._rung is not None else 1.0
         if run is None or self._state is not State.RUNNING or speed == run.speed:
             return
-        elapsed = self._calendar.now - self._since
+        elapsed = self._calendar.now - self.since
         run.change(elapsed, speed)
         self._forget_timer()
-        self._timer = self._calendar.after(max(0.0, run.stretch.duration - elapsed), self._finish)
+        self.timer = self._calendar.after(max(0.0, run.stretch.duration - elapsed), self._finish)
         self._cluster.dirty = True
 
     # Going back to before a fault that nobody had noticed.
 
     def _books(self) -> Books:
         """What the job has for good, now."""
-        spent, worked, tokens = dict(self._record.spent[self._index]), list(self._worked), self._tokens
-        if self._run is not None:
-            saves = self._run.stretch.stored_after(self._calendar.now - self._since)
-            work = saves * self._run.stretch.interval
-            full = self._run.full(work)
-            compute = full * (self._run.rate / self._full_speed)
+        spent, worked, tokens = dict(self._record.spent[self._index]), list(self._worked), self.tokens
+        if self.run is not None:
+            saves = self.run.stretch.stored_after(self._calendar.now - self.since)
+            work = saves * self.run.stretch.interval
+            full = self.run.full(work)
+            compute = full * (self.run.rate / self._full_speed)
             spent[Activity.COMPUTE] += compute
             spent[Activity.DEGRADED] += work - compute
-            spent[Activity.SAVE] += self._run.stretch.saving(saves)
+            spent[Activity.SAVE] += self.run.stretch.saving(saves)
             worked[self._number(self._held())] += full
-            tokens += full * self._run.rate
+            tokens += full * self.run.rate
         return Books(tokens, spent, worked)
 
     def _go_back_to(self, before: Books) -> None:
@@ -396,10 +436,10 @@ class Training:
         lost = {activity: max(0.0, spent[activity] - before.spent[activity]) for activity in _PRODUCTIVE}
         self._record.void(self._index, lost)
         self._blame(sum(lost.values()))
-        self._tokens = min(self._tokens, before.tokens)
+        self.tokens = min(self.tokens, before.tokens)
         self._worked = [min(now, then) for now, then in zip(self._worked, before.worked, strict=True)]
         for other in self._corrupt.values():  # what they had meanwhile is gone too
-            other.tokens = min(other.tokens, self._tokens)
+            other.tokens = min(other.tokens, self.tokens)
             other.worked = [min(now, then) for now, then in zip(self._worked, other.worked, strict=True)]
             for activity in _PRODUCTIVE:
                 other.spent[activity] = min(other.spent[activity], spent[activity])
@@ -412,7 +452,7 @@ class Training:
 
     def _number(self, rung: Rung) -> int:
         """Which of the job's rungs it is; by identity, for to compare all of their numbers takes longer than to run."""
-        return next(number for number, one in enumerate(self._job.rungs) if one is rung)
+        return self._numbers[id(rung)]
 
     def _take_best(self) -> tuple[int, ...]:
         """Hold the nodes of the best rung; how many came from the idle, by pool, or () and no node when there is none.
@@ -440,10 +480,10 @@ class Training:
         """
         if better is None or better.useful_tokens_per_second <= now.useful_tokens_per_second:
             return False
-        left = (self._job.tokens - self._tokens) / now.tokens_per_second
+        left = (self._job.tokens - self.tokens) / now.tokens_per_second
         save = 0.0
-        if self._run is not None:
-            left -= self._run.full(self._run.stretch.cut(self._calendar.now - self._since).work)
+        if self.run is not None:
+            left -= self.run.full(self.run.stretch.cut(self._calendar.now - self.since).work)
             save = now.save
         earned = min(left, now.mtti) * (1 - now.useful_tokens_per_second / better.useful_tokens_per_second)
         return earned > save + better.restart + better.load
@@ -454,23 +494,23 @@ class Training:
         self._record.event(self._calendar.now, kind, self._job.name, detail)
 
     def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _enter(self, state: State, *phases: Phase, then: Callable[[], None] | None = None) -> None:
         """Begin phases that one wait covers."""
-        self._state, self._since, self._phases = state, self._calendar.now, phases
+        self._state, self.since, self._phases = state, self._calendar.now, phases
         if then is not None:
-            self._timer = self._calendar.after(sum([seconds for _, seconds in phases]), then)
+            self.timer = self._calendar.after(sum([seconds for _, seconds in phases]), then)
 
     def _close(self) -> None:
         """Book the phases until now."""
         self._state = State.BUSY
         now = self._calendar.now
-        self._record.lay(self._index, self._since, now, self._phases)
+        self._record.lay(self._index, self.since, now, self._phases)
         if self._phases and self._phases[0][0] is not Activity.INITIALISATION:
-            self._blame(now - self._since)
+            self._blame(now - self.since)
 
     def _blame(self, seconds: float) -> None:
         if self._cause and seconds > 0:
@@ -480,9 +520,9 @@ class Training:
 
     def _settle(self, split: Split, time: float) -> None:
         """Book a stretch: work at less than the planned speed is compute for the share of that speed it had."""
-        assert self._run is not None
-        rate = self._run.rate
-        full = self._run.full(split.work)
+        assert self.run is not None
+        rate = self.run.rate
+        full = self.run.full(split.work)
         compute = full * (rate / self._full_speed)
         parts = (
             (Activity.COMPUTE, compute),
@@ -490,12 +530,12 @@ class Training:
             (Activity.SAVE, split.saving),
             (Activity.WASTED, split.wasted),
         )
-        self._record.lay(self._index, self._since, time, parts)
+        self._record.lay(self._index, self.since, time, parts)
         self._blame(split.wasted)
-        self._tokens = min(self._tokens + full * rate, self._job.tokens)
+        self.tokens = min(self.tokens + full * rate, self._job.tokens)
         self._worked[self._number(self._held())] += full
-        self._running += time - self._since
-        self._run, self._since = None, time
+        self._running += time - self.since
+        self.run, self.since = None, time
 
 
 def _restart(found_out: float, attempts: int, memory: bool, rung: Rung) -> tuple[Phase, ...]:

@@ -22,10 +22,12 @@ from simulator.plan.model import (
     PoolPlan,
     Removal,
     Repair,
+    Size,
 )
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
 from simulator.plan.power import node_power, power_steps
 from simulator.plan.replay import recorded_faults
+from simulator.plan.supply import blackouts, mean_blackout, sources
 from simulator.plan.tariff import tariff
 from simulator.plan.upkeep import check_upkeep
 from simulator.scenario import Scenario, digest
@@ -38,7 +40,7 @@ def plan(
     *,
     degraded: bool = True,
     change: Change = as_it_is,
-    sizes_of: Sequence[Sequence[Nodes]] | None = None,
+    sizes_of: Sequence[Sequence[Size]] | None = None,
 ) -> Plan:
     """Everything that is known before the clock starts.
 
@@ -61,17 +63,22 @@ def plan(
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
     recorded = recorded_faults(scenario.failures, known.fleet, sum(pool.nodes for pool in pools))
-    causes, domains = _causes(known), _domains(known)
+    causes, trees, outages = _causes(known), _domains(known), blackouts(known, pools)
+    domains = (*trees, *mean_blackout(outages, scenario.horizon))
     if recorded is not None:  # a server of the record is a node, whatever it has on board
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
+    tunable = all(accelerator.execution == "gpu" for accelerator in known.accelerators)
+    curtailment = known.site.curtailment if tunable else "nodes"
     jobs: list[JobPlan] = []
     taken: Nodes = (0,) * len(pools)
     for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
         if sizes_of is None:
-            wanted: Sequence[Nodes] = sizes(pools, steps, scenario.horizon, job.accelerators, taken=taken)
+            wanted: Sequence[Size] = sizes(
+                pools, steps, scenario.horizon, job.accelerators, taken=taken, curtailment=curtailment
+            )
         else:
             wanted = sizes_of[index]
-        rungs = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
+        rungs, without = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
         jobs.append(
             JobPlan(
                 name=job.name,
@@ -81,6 +88,7 @@ def plan(
                 parameters=float(model.parameters),
                 rungs=rungs,
                 elastic=None if job.elastic is None else Elastic(job.elastic),
+                left_out=without,
             )
         )
         taken = tuple(a + b for a, b in zip(taken, rungs[0].nodes, strict=True))
@@ -96,12 +104,14 @@ def plan(
         causes=causes,
         repairs=tuple(Repair(band.name, band.share, band.mean, band.hands) for band in known.fleet.repair),
         standby=scenario.failures.standby,
+        domains=(*trees, *outages),
         **_life(known),
         tariff=tariff(known),
         carbon=known.site.carbon,
         references=known.references() if degraded else (),
         scenario=digest(scenario) if degraded else "",
         recorded=recorded,
+        sources=sources(known),
     )
     if degraded:  # what-ifs compare rates of a plan that has passed
         check_upkeep(made)
@@ -110,7 +120,7 @@ def plan(
 
 def _pool(known: Parts, index: int) -> PoolPlan:
     pool, node = known.scenario.cluster.pools[index], known.nodes[index]
-    training, idle = node_power(node, known)
+    power = node_power(node, known)
     execution = known.accelerators[index].execution
     return PoolPlan(
         name=pool.name,
@@ -119,10 +129,12 @@ def _pool(known: Parts, index: int) -> PoolPlan:
         accelerators=node.accelerators,
         deliveries=_deliveries(known, index),
         spare_share=known.scenario.cluster.spares,
-        training_power=training,
-        idle_power=idle,
+        training_power=power.training,
+        idle_power=power.idle,
         # a wafer or a tile fails as a node does, not as one accelerator of eight: host, supplies and links are the same
         failure_weight=node.accelerators / known.fleet.accelerators if execution == "gpu" else 1.0,
+        holding_power=power.holding,
+        standing_power=power.standing,
     )
 
 
@@ -182,7 +194,6 @@ def _life(known: Parts) -> dict[str, Any]:
     failures, checkpoint = known.scenario.failures, known.scenario.checkpoint
     removal, cold, maintenance = failures.removal, failures.cold, failures.maintenance
     return {
-        "domains": _domains(known),
         "ageing": _ageing(known),
         "crews": failures.crews,
         "removal": None if removal is None else Removal(removal.faults, removal.within, removal.lead),

@@ -41,10 +41,12 @@ def explain(scenario: Scenario, plan: Plan) -> tuple[Explained, ...]:
 
 def _explained(known: Parts, plan: Plan, index: int) -> Explained:
     job, model, rung = known.scenario.jobs[index], known.models[index], plan.jobs[index].rungs[0]
-    machine, held = machine_of(known, job, rung.nodes)
+    machine, held = machine_of(known, job, rung.nodes, rung.clock)
     recipe, request = job.recipe(model.context), request_of(job)
     accelerators = min(held, job.accelerators or held)
     chosen = Answer(rung.layout, rung.step, rung.memory)
+    if rung.shares:  # neighbours are compared on equal ground: with equal shares, at the slower pool's pace
+        chosen = Answer.of(evaluate(machine, model, recipe, Layouts.of([rung.layout])), 0)
     layouts = candidates(machine, model, recipe, accelerators, request)
     fitting = those_that_fit(machine, model, recipe, layouts, request)
     if fitting is None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations
 
 from simulator.errors import PlanError
-from simulator.plan.model import Delivery, PoolPlan, PowerStep, Rung
+from simulator.plan.curtailment import clock_of, compared, curtailed, power_at
+from simulator.plan.mixed import left_out, nodes_of, shared
+from simulator.plan.model import Delivery, LeftOut, PoolPlan, PowerStep, Rung, Size
 from simulator.plan.parts import Parts
 from simulator.plan.power import cap_at, power_steps
 from simulator.plan.weather import Risk, Saving, Weather, weather
 from simulator.reliability import Checkpoint
 from simulator.reliability.checkpoint import interval_for
-from simulator.step import Answer, Machine, fastest, fastest_of, slowest
+from simulator.step import Answer, Machine, Share, fastest, fastest_of, slowed, slowest
 from simulator.step.streaming import hiding_batch
 from simulator.units import DAY, show
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
@@ -44,10 +47,16 @@ def offered(pool: PoolPlan, time: float) -> int:
     return there - math.floor(there * pool.spare_share)
 
 
+def standing(pools: Sequence[PoolPlan], time: float) -> float:
+    """What the building draws for the nodes installed by ``time``, whatever they do. [W]"""
+    return sum(installed(pool.deliveries, time) * pool.standing_power for pool in pools)
+
+
 def _within(nodes: Nodes, pools: Sequence[PoolPlan], *, watts: float, wanted: int | None) -> Nodes:
     """As many of ``nodes`` as the power and the job's wish allow, all pools shrunk alike."""
     power = sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True))
     accelerators = sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
+    watts = max(watts, 0.0)
     share = min(1.0, watts / power if power > 0 else 1.0)
     if wanted is not None and accelerators:
         share = min(share, wanted / accelerators)
@@ -61,26 +70,32 @@ def _within(nodes: Nodes, pools: Sequence[PoolPlan], *, watts: float, wanted: in
 
 
 def sizes(
-    pools: Sequence[PoolPlan], steps: tuple[PowerStep, ...], horizon: float, wanted: int | None, *, taken: Nodes
-) -> list[Nodes]:
+    pools: Sequence[PoolPlan], steps: tuple[PowerStep, ...], horizon: float, wanted: int | None, *, taken: Nodes,
+    curtailment: str = "nodes",
+) -> list[Size]:  # fmt: skip
     """Node counts worth planning for: every phase, every mix of pools, within the power of the time.
+
+    Where that does not feed all nodes, fewer of them, or all or some of them at lower clocks, as ``curtailment`` says.
 
     ``taken`` is what jobs of higher priority hold; sizes with and without it are offered, for while they run and after.
     """
-    found: dict[Nodes, None] = {}
+    found: dict[Size, None] = {}
     for time in phases(pools, steps, horizon):
         everything = tuple(offered(pool, time) for pool in pools)
         left = tuple(max(n - t, 0) for n, t in zip(everything, taken, strict=True))
         used = sum(min(n, t) * p.training_power for n, t, p in zip(everything, taken, pools, strict=True))
-        watts = cap_at(steps, time)
+        watts = cap_at(steps, time) - standing(pools, time)
         for available, power in ((everything, watts), (left, watts - used)):
             present = [i for i, n in enumerate(available) if n]
             for count in range(1, len(present) + 1):
                 for mix in combinations(present, count):
                     nodes = tuple(n if i in mix else 0 for i, n in enumerate(available))
                     fitted = _within(nodes, pools, watts=power, wanted=wanted)
-                    if any(fitted):
-                        found[fitted] = None
+                    asked = _within(nodes, pools, watts=math.inf, wanted=wanted)
+                    slower = curtailed(asked, fitted, pools, power) if curtailment != "nodes" else []
+                    if any(fitted) and not (slower and curtailment == "clocks"):
+                        found[Size(fitted, power)] = None
+                    found.update(dict.fromkeys(slower))
     return list(found)
 
 
@@ -101,68 +116,82 @@ def _smaller(nodes: Nodes) -> list[Nodes]:
 
 def ladder(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
-    wanted: Sequence[Nodes], *, degraded: bool,
-) -> tuple[Rung, ...]:  # fmt: skip
+    wanted: Sequence[Size], *, degraded: bool,
+) -> tuple[tuple[Rung, ...], tuple[LeftOut, ...]]:  # fmt: skip
     """Rungs for the ``wanted`` sizes and, with ``degraded``, for those below them; best first, no useless ones.
+
+    Beside them the pools that the best of them does without.
 
     Raises
     ------
     PlanError
         No size works: the reason of the largest.
     """
-    rungs: dict[Nodes, Rung] = {}
+    rungs: dict[Size, Rung] = {}
+    under: dict[float, list[Size]] = defaultdict(list)  # by the power there is
     refusal: PlanError | None = None
 
-    def add(nodes: Nodes, answer: Answer) -> Nodes:
-        used = _used(nodes, pools, answer)
-        rung = _rung(parts, job, model, pools, risks, used, answer)
-        if used not in rungs or rungs[used].tokens_per_second < rung.tokens_per_second:
-            rungs[used] = rung
-        return used
+    def add(size: Size, equal: Answer, like: Sequence[Share] = ()) -> Rung:
+        clock = clock_of(size, pools)
+        answer, shares = shared(parts, job, model, size.nodes, clock, equal, like)
+        used = nodes_of(shares, size.nodes, pools) if shares else _used(size.nodes, pools, answer)
+        rung = _rung(parts, job, model, pools, risks, used, clock, answer, shares)
+        kept = rung.size
+        if kept not in rungs or rungs[kept].tokens_per_second < rung.tokens_per_second:
+            rungs[kept] = rung
+        under[size.watts].append(kept)
+        return rung
 
-    def attempt(nodes: Nodes) -> Answer | None:
+    def attempt(size: Size) -> tuple[Answer, Rung] | None:
         """Search a size; remember why the largest that is impossible is."""
         nonlocal refusal
         try:
-            answer = _answer(parts, job, model, nodes)
-            add(nodes, answer)
+            answer = _answer(parts, job, model, size.nodes, clock_of(size, pools))
+            return answer, add(size, answer)
         except PlanError as reason:
             refusal = refusal or reason
             return None
-        return answer
 
-    def size(nodes: Nodes) -> int:
+    def held(nodes: Nodes) -> int:
         return sum(n * pool.accelerators for n, pool in zip(nodes, pools, strict=True))
 
     least = job.minimum or 1
     flexible = job.layout == "fastest" or job.layout.data is None
-    enough = [nodes for nodes in sorted(wanted, key=lambda n: -sum(n)) if size(nodes) >= least]
+    enough = [size for size in sorted(wanted, key=lambda size: -sum(size.nodes)) if held(size.nodes) >= least]
     if wanted and not enough:
-        most = max(size(nodes) for nodes in wanted)
+        most = max(held(size.nodes) for size in wanted)
         raise PlanError(f"job {job.name}: expected at least {least} accelerators; at most {most} are there with power")
-    for nodes in enough:
-        answer = attempt(nodes)
-        for fewer in _smaller(_used(nodes, pools, answer)) if answer and degraded and flexible else ():
-            like = _like(parts, job, model, fewer, answer) if answer and size(fewer) >= least else None
+    done: set[Size] = set()
+    for size in enough:
+        found = attempt(size)
+        if found is None or not degraded or not flexible or found[1].size in done:
+            continue
+        answer, whole = found
+        done.add(whole.size)
+        for nodes in _smaller(whole.nodes):
+            fewer = Size(nodes, size.watts)
+            like = _like(parts, job, model, fewer, pools, answer) if held(nodes) >= least else None
             if like is not None:
                 with suppress(PlanError):  # a size that would never get anywhere is no rung
-                    add(fewer, like)
+                    add(fewer, like, whole.shares)
     if degraded and flexible and rungs:
         # where a smaller size trains more because it is interrupted less, its neighbourhood is worth a search
-        best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second).nodes
-        largest = max(enough, key=lambda nodes: all(n >= m for n, m in zip(nodes, best, strict=True)))
+        best = max(rungs.values(), key=lambda rung: rung.useful_tokens_per_second)
+        largest = max(enough, key=lambda size: all(n >= m for n, m in zip(size.nodes, best.nodes, strict=True))).nodes
         for factor in (1.0, 0.9, 1.1, 1.25):
-            near = tuple(min(math.ceil(n * factor), max(m, n)) for n, m in zip(best, largest, strict=True))
-            if size(near) >= least:
-                attempt(near)
+            near = tuple(min(math.ceil(n * factor), max(m, n)) for n, m in zip(best.nodes, largest, strict=True))
+            if held(near) >= least:
+                attempt(Size(near, best.size.watts))
     if not rungs:
         raise refusal or PlanError(f"job {job.name}: {_never(pools, parts)}")
-    ordered = sorted(rungs.values(), key=lambda rung: (-rung.useful_tokens_per_second, sum(rung.nodes)))
+    ordered = sorted(
+        compared(rungs, under).values(), key=lambda rung: (-rung.useful_tokens_per_second, sum(rung.nodes))
+    )
     kept: list[Rung] = []
     for rung in ordered:
         if not any(_dispensable(rung, better) for better in kept):
             kept.append(rung)
-    return tuple(kept)
+    return tuple(kept), left_out(ordered, ordered[0], pools)
 
 
 def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
@@ -174,26 +203,26 @@ def _never(pools: Sequence[PoolPlan], parts: Parts) -> str:
             f"expected nodes within the horizon of {horizon / DAY:,.4g} d; the first arrive "
             f"{min(arrivals) / DAY:,.0f} d after the start; a longer horizon or earlier arrivals would help"
         )
-    node = min(pool.training_power for pool in pools)
+    node = min(pool.training_power + pool.standing_power for pool in pools)
     most = max(step.watts for step in power_steps(parts) if step.time <= horizon)
     return f"expected power for one node, {show(node, 'W')} at the facility's meter; at most {show(most, 'W')} is there"
 
 
 def _dispensable(rung: Rung, better: Rung) -> bool:
-    """Whether ``better``, which trains more, also is as fast and needs no more of any pool."""
-    smaller = all(a <= b for a, b in zip(better.nodes, rung.nodes, strict=True))
+    """Whether ``better``, which trains more, also is as fast and needs no more of any pool, nor of the power."""
+    smaller = all(a <= b for a, b in zip(better.nodes, rung.nodes, strict=True)) and better.power <= rung.power
     return smaller and better.tokens_per_second >= rung.tokens_per_second
 
 
-def machine_of(parts: Parts, job: TrainingJob, nodes: Nodes) -> tuple[Machine, int]:
-    """What a job meets on ``nodes`` of each pool, and how many accelerators these hold."""
+def machine_of(parts: Parts, job: TrainingJob, nodes: Nodes, clock: float = 1.0) -> tuple[Machine, int]:
+    """What a job meets on ``nodes`` of each pool at a share of their clock, and how many accelerators these hold."""
     used = [i for i, n in enumerate(nodes) if n]
     counts = [nodes[i] * parts.nodes[i].accelerators for i in used]
-    return slowest([parts.machine(i, job) for i in used], counts), sum(counts)
+    return slowed(slowest([parts.machine(i, job) for i in used], counts), clock), sum(counts)
 
 
-def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> Answer:
-    machine, accelerators = machine_of(parts, job, nodes)
+def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, clock: float) -> Answer:
+    machine, accelerators = machine_of(parts, job, nodes, clock)
     limit = min(accelerators, job.accelerators) if job.accelerators else accelerators
     return _searched(machine, model.name, job.recipe(model.context), limit, request_of(job))
 
@@ -209,14 +238,16 @@ def _searched(machine: Machine, model: str, recipe: Recipe, accelerators: int, r
     return fastest(machine, Transformer.load(model), recipe, accelerators, request)
 
 
-def _like(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, answer: Answer) -> Answer | None:
-    machine, accelerators = machine_of(parts, job, nodes)
+def _like(
+    parts: Parts, job: TrainingJob, model: Transformer, size: Size, pools: Sequence[PoolPlan], answer: Answer
+) -> Answer | None:
+    machine, accelerators = machine_of(parts, job, size.nodes, clock_of(size, pools))
     return fastest_of(machine, model, job.recipe(model.context), accelerators, request_of(job), like=answer.layout)
 
 
 def _rung(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
-    nodes: Nodes, answer: Answer,
+    nodes: Nodes, clock: float, answer: Answer, shares: tuple[Share, ...],
 ) -> Rung:  # fmt: skip
     """One size with everything that follows from it.
 
@@ -227,7 +258,8 @@ def _rung(
     weighted = sum(n * pool.failure_weight for n, pool in zip(nodes, pools, strict=True))
     accelerators = answer.layout.accelerators
     fixed = scenario.failures.restart
-    restart = fixed if fixed is not None else parts.fleet.restart_time(accelerators)
+    stages = {"restart": fixed} if fixed is not None else parts.fleet.restart_stages(accelerators)
+    restart = sum(stages.values())
     write, load = _checkpoint_times(parts, job, model, sum(nodes))
     memory = scenario.checkpoint.memory
     met = weather(
@@ -250,12 +282,14 @@ def _rung(
             "detection, restart, load): it never gets anywhere; fewer failures, shorter checkpoint intervals or faster "
             "restarts would help"
         )
+    power = power_at(nodes, pools, clock)
+    holding = sum(n * pool.holding_power for n, pool in zip(nodes, pools, strict=True))
     return Rung(
         nodes=nodes,
         accelerators=accelerators,
         tokens_per_second=answer.step.tokens_per_second,
         useful_tokens_per_second=answer.step.tokens_per_second * goodput,
-        power=sum(n * pool.training_power for n, pool in zip(nodes, pools, strict=True)),
+        power=power,
         interval=saving.interval,
         save=saving.save,
         restart=restart,
@@ -271,6 +305,10 @@ def _rung(
         quick=saving.quick,
         quick_load=memory.load if memory else 0.0,
         replicas=answer.layout.data,
+        shares=shares,
+        running_power=power - saving.share * max(power - holding, 0.0),
+        clock=clock,
+        stages=tuple(stages.items()),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from simulator.errors import PlanError
 from simulator.plan.build import plan as build
-from simulator.plan.ladder import Nodes, installed, offered, phases
-from simulator.plan.model import JobPlan, Plan
+from simulator.plan.ladder import installed, offered, phases
+from simulator.plan.model import JobPlan, Plan, Size
 from simulator.plan.outlook import Outlook, outlook, rung_at
 from simulator.scenario import Scenario
 from simulator.step import Machine
@@ -81,16 +81,16 @@ def _twice_the_batch(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"jobs": jobs})
 
 
-def _grown(plan: Plan, time: float) -> Nodes:
+def _grown(plan: Plan, time: float) -> Size:
     """Nodes on offer with a tenth more of each pool installed."""
     more = [math.ceil(1.1 * installed(pool.deliveries, time)) for pool in plan.pools]
-    return tuple(n - math.floor(n * pool.spare_share) for n, pool in zip(more, plan.pools, strict=True))
+    return Size(tuple(n - math.floor(n * pool.spare_share) for n, pool in zip(more, plan.pools, strict=True)))
 
 
-def _sizes_used(plan: Plan, job: JobPlan) -> list[Nodes]:
-    """Node counts of the rungs on which the job would be, phase by phase."""
+def _sizes_used(plan: Plan, job: JobPlan) -> list[Size]:
+    """Sizes of the rungs on which the job would be, phase by phase."""
     times = phases(plan.pools, plan.power, plan.horizon)
-    return list(dict.fromkeys(rung.nodes for time in times if (rung := rung_at(plan, job, time)) is not None))
+    return list(dict.fromkeys(rung.size for time in times if (rung := rung_at(plan, job, time)) is not None))
 
 
 def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
@@ -118,11 +118,11 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
 
     # The sizes the plan uses, and the largest there are: a change may make those pay that did not before.
     times = phases(plan.pools, plan.power, plan.horizon)
-    everything = list(dict.fromkeys(tuple(offered(pool, time) for pool in plan.pools) for time in times))
+    everything = list(dict.fromkeys(Size(tuple(offered(pool, time) for pool in plan.pools)) for time in times))
     same = [list(dict.fromkeys(_sizes_used(plan, job) + everything)) for job in plan.jobs]
     grown = [sizes + [_grown(plan, time) for time in times] for sizes in same]
 
-    def replanned(changed: Scenario, *, sizes_of: list[list[Nodes]] = same, **options: Any) -> Callable[[], Outlook]:
+    def replanned(changed: Scenario, *, sizes_of: list[list[Size]] = same, **options: Any) -> Callable[[], Outlook]:
         return lambda: outlook(build(changed, degraded=False, sizes_of=sizes_of, **options))
 
     consider("no failures at all", lambda: outlook(plan, failures=False), bound=True)
@@ -131,7 +131,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
     if any(len(pool.deliveries) > 1 or pool.deliveries[0].time > 0 for pool in plan.pools):
         consider("all nodes there on the first day", replanned(_earlier(scenario)))
     if plan.power:
-        site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}})
+        site = scenario.site.model_copy(update={"power": {scenario.start: 1e12}, "supplies": None})
         consider("no limit on power", replanned(scenario.model_copy(update={"site": site})))
     consider("10 % more nodes", replanned(_more_nodes(scenario), sizes_of=grown))
     consider("twice the network bandwidth", replanned(scenario, change=_faster(scaleout=2.0, edge_bandwidth=2.0)))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.reliability.checkpoint import optimal_interval
 
 if TYPE_CHECKING:
     from simulator.economics import Tariff
     from simulator.plan.replay import RecordedFaults
-    from simulator.step import Layout, Memory, StepTime
+    from simulator.step import Layout, Memory, Share, StepTime
 
 __all__ = [
-    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "JobPlan", "Maintenance", "Plan", "PoolPlan",
-    "PowerStep", "Removal", "Repair", "Rung",
+    "Ageing", "Cause", "Cold", "Delivery", "Domain", "Elastic", "Instead", "JobPlan", "LeftOut", "Maintenance",
+    "Plan", "PoolPlan", "PowerStep", "Removal", "Repair", "Rung", "Size", "Source", "split",
 ]  # fmt: skip
 
 
@@ -30,7 +31,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """One kind of node, as the engine needs it.  Power is facility power: network share and PUE included. [W]"""
+    """One kind of node, as the engine needs it.  Power is facility power: network and its share of PUE included. [W]"""
 
     name: str
     node: str
@@ -41,6 +42,12 @@ class PoolPlan:
     training_power: float
     idle_power: float
     failure_weight: float  # a node's failure rate over that of the fleet's node
+    holding_power: float = math.nan  # while its job saves, restarts or loads; default: idle
+    standing_power: float = 0.0  # of the building for it, whatever it does
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.holding_power):
+            object.__setattr__(self, "holding_power", self.idle_power)
 
     @property
     def nodes(self) -> int:
@@ -54,6 +61,32 @@ class PowerStep:
 
     time: float
     watts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A supply that runs: what it can deliver from each moment on, and what its energy costs.  [USD/J, kgCO2e/J]"""
+
+    name: str
+    steps: tuple[PowerStep, ...]
+    price: float
+    carbon: float
+
+    def available(self, time: float) -> float:
+        """What it can deliver at a moment. [W]"""
+        return next((step.watts for step in reversed(self.steps) if step.time <= time), 0.0)
+
+
+def split(sources: Sequence[Source], watts: float, time: float) -> list[float]:
+    """How much of a draw each source carries, in their order; what rounding leaves over is the last one's. [W]"""
+    if not sources:
+        return []
+    carried, left = [], watts
+    for source in sources:
+        carried.append(min(left, source.available(time)))
+        left -= carried[-1]
+    carried[-1] += left
+    return carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +113,16 @@ class Domain:
     """A vertex of the tree of racks, power domains, rows and halls, or of the fabric: its nodes fail together."""
 
     name: str
-    nodes: int  # below each vertex
+    nodes: float  # below each vertex
     rate: float  # per vertex and second
     share: float  # of its nodes that go dark
     outage: float  # mean time until they are back, all together (exponential)
     detection: float
+    whole: bool = (
+        False  # one vertex above all nodes of all pools, e.g. a supply of power; ``nodes`` only scales the rate
+    )
+    begin: float = 0.0  # it only fails from then on … [s]
+    end: float = math.inf  # … until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +232,50 @@ class Rung:
     quick: float = 0.0  # blocking time of one that stays in memory
     quick_load: float = 0.0  # reading one of those back
     replicas: int = 1  # of the model, that train side by side
+    shares: tuple[Share, ...] = field(default=(), compare=False)  # of each pool, where they are balanced by speed
+    running_power: float = math.nan  # mean over steps and saves; default: ``power`` [W]
+    clock: float = 1.0  # over that of unlimited power
+    instead: Instead | None = None  # of a size that a cap made what it is
+    stages: tuple[tuple[str, float], ...] = ()  # of the restart, in their order [s]
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.running_power):
+            object.__setattr__(self, "running_power", self.power)
+
+    @property
+    def size(self) -> Size:
+        """What it would have to be given to come out as it is."""
+        return Size(self.nodes, math.inf if self.clock == 1 else self.power)
 
     def followed(self, between: float) -> float:
         """The best interval for an observed mean time between interruptions, never shorter than a drain. [s]"""
         if math.isinf(between):
             return self.interval
         return max(optimal_interval(self.save, between), self.drain, 1.0)
+
+
+class Size(NamedTuple):
+    """Nodes by pool that a job may have, and the power it may draw on them; too little of it lowers their clock."""
+
+    nodes: tuple[int, ...]
+    watts: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """The other way to stay under the same power: its size, and what it would train over what this one does. [1]"""
+
+    accelerators: int
+    clock: float
+    useful: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A pool that does not pay: the best that a size with it makes, over what the job makes without it. [1]"""
+
+    pool: str
+    useful: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +289,7 @@ class JobPlan:
     parameters: float
     rungs: tuple[Rung, ...]
     elastic: Elastic | None = None  # None: every failure restarts the whole job
+    left_out: tuple[LeftOut, ...] = ()  # pools that would be there for it and that it does without
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +322,4 @@ class Plan:
     maintenance: Maintenance | None = None
     follow: bool = False  # the interval follows the interruptions seen so far
     recorded: RecordedFaults | None = None  # faults to live through instead of drawn ones
+    sources: tuple[Source, ...] = ()  # the cheapest first; empty: one, at the tariff's price

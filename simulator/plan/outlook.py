@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.economics import Bill, bill
-from simulator.plan.ladder import Nodes, installed, offered, phases
-from simulator.plan.model import JobPlan, Plan, Rung
+from simulator.plan.ladder import Nodes, installed, offered, phases, standing
+from simulator.plan.model import JobPlan, Plan, Rung, split
 from simulator.plan.power import cap_at
 from simulator.reliability.checkpoint import expected_goodput
 
@@ -25,6 +25,7 @@ class Outlook:
     tokens_per_second: float  # useful ones, mean over the time in which jobs have nodes
     goodput: float  # expected share of that time that is useful
     energy: float  # at the facility's meter [J]
+    carbon: float  # of it [kgCO2e]
     peak: float  # highest power of the facility, every job at work [W]
     bill: Bill
 
@@ -46,7 +47,7 @@ def rung_at(
     """
     room = [offered(pool, time) for pool in plan.pools]
     left = [there - held for there, held in zip(room, taken or [0] * len(room), strict=True)]
-    watts = (cap_at(plan.power, time) - drawn) * _SLACK
+    watts = (cap_at(plan.power, time) - standing(plan.pools, time) - drawn) * _SLACK
     best = job.rungs if failures else sorted(job.rungs, key=lambda rung: -rung.tokens_per_second)
     for rung in best:
         if rung.power <= watts and all(n <= m for n, m in zip(rung.nodes, left, strict=True)):
@@ -82,7 +83,7 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
     """
     changes = phases(plan.pools, plan.power, math.inf)
     left = [job.tokens for job in plan.jobs]
-    now = worked = useful = energy = peak = 0.0
+    now = worked = useful = energy = paid = carbon = peak = 0.0
     while any(tokens > 0 for tokens in left):
         coming = next((time for time in changes if time > now), math.inf)
         rungs = _held(plan, left, now, failures=failures)
@@ -98,7 +99,11 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
             0.0 if rate > 0 and tokens / rate <= span else tokens - rate * span
             for tokens, rate in zip(left, rates, strict=True)
         ]
-        energy += span * _power(plan, rungs, now, failures=failures)
+        watts = _power(plan, rungs, now, failures=failures)
+        energy += span * watts
+        for source, part in zip(plan.sources, split(plan.sources, watts, now), strict=False):
+            paid += span * part * source.price
+            carbon += span * part * source.carbon
         peak = max(peak, _power(plan, rungs, now, failures=False))
         worked += span * sum(rung is not None for rung in rungs)
         useful += span * sum(goodput_of(rung, failures=failures) for rung in rungs if rung is not None)
@@ -112,21 +117,22 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
         goodput=useful / worked if worked else 0.0,
         energy=energy,
         peak=peak,
-        bill=bill(plan.tariff, stood, energy),
+        carbon=carbon if plan.sources else energy * plan.carbon,
+        bill=bill(plan.tariff, stood, energy, energy_cost=paid if plan.sources else None),
     )
 
 
 def _power(plan: Plan, rungs: Sequence[Rung | None], time: float, *, failures: bool) -> float:
-    """Mean facility power: training power while jobs run, idle power while they recover and for all other nodes. [W]
+    """Mean facility power: of jobs that run and of those that recover, of idle nodes, and of the building. [W]
 
     What the cap leaves no power for is switched off.
     """
-    idle = [pool.idle_power for pool in plan.pools]
-    standing = sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
+    idle = sum(installed(pool.deliveries, time) * pool.idle_power for pool in plan.pools)
     working = 0.0
     for rung in rungs:
         if rung is not None:
-            resting = sum(n * watts for n, watts in zip(rung.nodes, idle, strict=True))
+            resting = sum(n * pool.idle_power for n, pool in zip(rung.nodes, plan.pools, strict=True))
+            holding = sum(n * pool.holding_power for n, pool in zip(rung.nodes, plan.pools, strict=True))
             running = rung.running if failures else 1.0
-            working += running * (rung.power - resting)
-    return min(standing + working, cap_at(plan.power, time))
+            working += running * rung.running_power + (1 - running) * holding - resting
+    return min(idle + working + standing(plan.pools, time), cap_at(plan.power, time))

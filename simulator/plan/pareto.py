@@ -51,7 +51,7 @@ def frontiers(scenario: Scenario, plan: Plan) -> tuple[Frontier, ...]:
 
 def _frontier(known: Parts, plan: Plan, index: int) -> Frontier:
     job, model, rung = known.scenario.jobs[index], known.models[index], plan.jobs[index].rungs[0]
-    machine, held = machine_of(known, job, rung.nodes)
+    machine, held = machine_of(known, job, rung.nodes, rung.clock)
     recipe, request = job.recipe(model.context), request_of(job)
 
     def searched(accelerators: int) -> Evaluation | None:

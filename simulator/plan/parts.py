@@ -19,7 +19,7 @@ from simulator.workload import TrainingJob, Transformer
 __all__ = ["Change", "Parts", "as_it_is", "parts", "seconds_from"]
 
 Change = Callable[[Machine], Machine]
-_RENTED = ("node-power-share", "idle-power-share")
+_RENTED = ("node-power-share", "idle-power-share", "holding-power-share", "pue-fixed-share")
 _BOUGHT = (
     *_RENTED, "interconnect-share", "server-life", "server-overhead", "building-life", "datacentre-construction",
     "staff-per-megawatt", "staff-cost",

@@ -70,7 +70,7 @@ def point(scenario: Scenario) -> Point:
         cost_usd_per_million_tokens=ahead.cost / (tokens / _MEGA) if ends else None,
         energy_MWh=ahead.energy / (_MEGA * HOUR) if ends else None,
         peak_power_MW=ahead.peak / _MEGA,
-        carbon_tCO2e=ahead.energy * made.carbon / _TONNE if ends else None,
+        carbon_tCO2e=ahead.carbon / _TONNE if ends else None,
     )
 
 

@@ -42,7 +42,7 @@ def tornado(scenario: Scenario, plan: Plan) -> tuple[Bar, ...]:
     now = outlook(plan).finish
     if math.isinf(now):
         return ()
-    sizes = [list(dict.fromkeys(rung.nodes for rung in job.rungs[:2])) for job in plan.jobs]
+    sizes = [list(dict.fromkeys(rung.size for rung in job.rungs[:2])) for job in plan.jobs]
     largest = plan.jobs[0].rungs[0]
     bars = []
 

@@ -7,13 +7,13 @@ import math
 from simulator.errors import PlanError
 from simulator.plan.model import Plan
 from simulator.plan.outlook import outlook
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, show
 
 __all__ = ["check_upkeep"]
 
 
 def check_upkeep(plan: Plan) -> None:
-    """Refuse a plan whose repair falls behind.
+    """Refuse a plan whose repair falls behind, or whose maintenance leaves no time to train.
 
     Of N nodes that break at the rate λ and are away for R, N / (1 + λ R) are there in the long run, and
 
@@ -27,6 +27,15 @@ def check_upkeep(plan: Plan) -> None:
     PlanError
         When, and what would save it.
     """
+    if plan.maintenance is not None:
+        rung = plan.jobs[0].rungs[0]
+        away = plan.maintenance.lasts + rung.restart + rung.load + rung.save + rung.drain
+        if plan.maintenance.every <= away:
+            raise PlanError(
+                f"failures.maintenance.every: expected more than the {show(away, 's')} that a stop of job "
+                f"{plan.jobs[0].name} takes, save and restart included; got {show(plan.maintenance.every, 's')}, so "
+                "that it would never train"
+            )
     rate = sum(cause.rate * cause.node_lost for cause in plan.causes if not cause.per_job)
     nodes = sum(pool.nodes * pool.failure_weight for pool in plan.pools)
     hands = sum(band.share * band.hands for band in plan.repairs)

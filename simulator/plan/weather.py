@@ -24,6 +24,12 @@ class Saving:
     every: int = 1
     quick: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """Of the running time, that saves block."""
+        saves = self.save + (self.every - 1) * self.quick
+        return saves / (self.every * self.interval + saves) if saves else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:
@@ -73,7 +79,7 @@ def weather(
     unremembered = corrupted = slowed = 0.0
     for risk in risks:
         if isinstance(risk, Domain):
-            rate = risk.rate * nodes / risk.nodes if nodes >= risk.nodes else risk.rate
+            rate = risk.rate * nodes / risk.nodes if nodes >= risk.nodes and not risk.whole else risk.rate
             ways.append((rate, risk.detection + standby + after))
             unremembered += rate
             continue

@@ -12,7 +12,7 @@ from simulator.catalogue import CatalogueEntry
 from simulator.errors import PlanError
 from simulator.units import Fraction, Rate, Ratio, Seconds
 
-__all__ = ["AgeEffects", "Domain", "FailureClass", "Failures", "Fleet", "RepairBand"]
+__all__ = ["AgeEffects", "Domain", "FailureClass", "Failures", "Fleet", "RepairBand", "Stage"]
 
 Chance = Annotated[Fraction, Field(le=1)]
 Part = Annotated[Fraction, Field(lt=1)]
@@ -116,6 +116,17 @@ class Maintenance(_Section):
     lasts: Seconds = Field(description="how long the jobs stand still, restart aside")
 
 
+class Stage(_Section):
+    """One stage of a restart: what it takes, and how that grows with the job."""
+
+    time: Seconds = Field(description="in a job of the fleet's restart_accelerators")
+    per_doubling: Seconds = Field(default=0.0, description="added for each doubling of the job")
+
+    def at(self, doublings: float) -> float:
+        """R₀ + R₂ · doublings, never below a quarter of R₀. [s]"""
+        return max(self.time + self.per_doubling * doublings, self.time / 4)
+
+
 class Fleet(CatalogueEntry):
     """What a fleet was seen to suffer, per node of ``accelerators`` accelerators."""
 
@@ -124,9 +135,10 @@ class Fleet(CatalogueEntry):
     accelerators: int = Field(ge=1, description="accelerators per node in the fleet the rates come from")
     classes: dict[str, FailureClass] = Field(min_length=1)
     repair: tuple[RepairBand, ...] = Field(min_length=1)
-    restart: Seconds = Field(description="stop to first step of a whole job of restart_accelerators")
-    restart_per_doubling: Seconds = Field(description="added for each doubling of the job")
-    restart_accelerators: int = Field(ge=1)
+    restart: dict[str, Stage] = Field(
+        min_length=1, description="from stop to first step, stage by stage; loading is left to the store"
+    )
+    restart_accelerators: int = Field(ge=1, description="of the job whose stages these are")
     domains: dict[str, Domain] = Field(default={}, description="racks, halls, switches: nodes that fail together")
     nodes: AgeEffects = Field(default=AgeEffects(), description="how its nodes differ")
 
@@ -135,8 +147,8 @@ class Fleet(CatalogueEntry):
         _check_repair(self.repair)
         return self
 
-    def restart_time(self, accelerators: float) -> float:
-        """Stop to first step: schedule, load, communicators, warm-up. [s]
+    def restart_stages(self, accelerators: float) -> dict[str, float]:
+        """Stop to first step, loading aside, by stage. [s]
 
             R(N) = R₀ + R₂ log₂(N / N₀), never below a quarter of R₀
 
@@ -144,8 +156,12 @@ class Fleet(CatalogueEntry):
         ------
         ByteRobust (arXiv:2509.16293) table 7: requeue times grow by a constant per doubling from 2,048 to 16,384.
         """
-        grown = self.restart + self.restart_per_doubling * math.log2(max(accelerators, 1) / self.restart_accelerators)
-        return max(grown, self.restart / 4)
+        doublings = math.log2(max(accelerators, 1) / self.restart_accelerators)
+        return {name: stage.at(doublings) for name, stage in self.restart.items()}
+
+    def restart_time(self, accelerators: float) -> float:
+        """All stages together. [s]"""
+        return sum(self.restart_stages(accelerators).values())
 
 
 def _check_repair(bands: tuple[RepairBand, ...]) -> None:
@@ -184,7 +200,10 @@ class Failures(_Section):
     repair: tuple[RepairBand, ...] | None = Field(default=None, min_length=1, description="default: the fleet's")
     crews: int | None = Field(default=None, ge=1, le=1_000_000, description="for hands-on repair; default: enough")
     removal: Removal | None = Field(default=None, description="of repeat offenders; default: none is given up")
-    restart: Seconds | None = Field(default=None, description="fixed restart time instead of the fleet's")
+    restart: Seconds | None = Field(default=None, description="fixed restart time instead of the fleet's stages")
+    stages: dict[str, Stage] = Field(
+        default={}, description="of a restart, by name: what differs from the fleet's, or one more, e.g. warm-up"
+    )
     standby: Seconds = Field(default=60.0, description="time for a hot spare to take a lost node's place")
     hot: int | None = Field(default=None, ge=0, le=1_000_000, description="spares kept hot; default: all of them")
     warm: Seconds = Field(default=600.0, description="time for another spare to start, be checked and take a place")
@@ -202,6 +221,8 @@ class Failures(_Section):
             _check_repair(self.repair)
         if self.trace is not None and self.scale != 1:
             raise ValueError(f"expected no scale beside a trace, which has the faults it has; got {self.scale:g}")
+        if self.restart is not None and self.stages:
+            raise ValueError("expected a fixed restart or stages of one, not both; got both")
         if self.trace is None and self.servers is not None:
             raise ValueError(f"expected servers beside a trace only; got {self.servers:,} without one")
         return self
@@ -217,6 +238,8 @@ class Failures(_Section):
         fleet = Fleet.load(self.fleet)
         asked = {"nodes": self.nodes, "repair": self.repair}
         changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        if self.stages:
+            changes["restart"] = {**fleet.restart, **self.stages}
         if self.classes or self.domains or self.scale != 1:
             changes |= self._rated(fleet)
         return fleet.model_copy(update=changes)

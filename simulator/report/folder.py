@@ -84,6 +84,8 @@ def _is_there(path: Path) -> bool:
 def write(path: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` write a file beside ``path``, then put it in its place: a reader sees the old file or the new one.
 
+    A device or a pipe, such as ``/dev/stdout``, is written to where it is.
+
     Raises
     ------
     SimulatorError
@@ -91,6 +93,9 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
     """
     beside: Path | None = None
     with _told(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            fill(path)
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".simgpu-", suffix=path.suffix)

@@ -49,7 +49,7 @@ def shelves() -> RenderableType:
 _TELLING: Mapping[str, Sequence[str]] = {
     "accelerators": ("{vendor}", "{released}", "bf16 {peak.bf16}", "{memory}", "{memory_bandwidth}", "{power}"),
     "efficiencies": ("matrix products {gemm}", "memory {memory}", "network {network}", "sustained clock {sustained}"),
-    "failures": ("seen per node of {accelerators}", "restart {restart} at {restart_accelerators} accelerators"),
+    "failures": ("seen per node of {accelerators}", "restart as of {restart_accelerators} accelerators"),
     "fabrics": ("{topology}", "{link} a port", "{efficiency} of the wire rate under load"),
     "models": ("{organisation}", "{year}", "{layers} layers", "width {hidden}", "{experts} experts"),
     "nodes": ("{accelerators} × {accelerator}", "{scaleout_bandwidth} each", "{power}"),

@@ -17,6 +17,7 @@ from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
 from simulator.report.drawing import drawing, plain
 from simulator.report.explained import explained, why_dict
+from simulator.report.pools import curtailed, dealt, shares_dict, without
 from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
@@ -79,21 +80,27 @@ def _gigabytes(size: float) -> str:
 def _reliability(rung: Rung) -> str:
     if isinf(rung.mtti):
         return "nothing breaks"
+    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in (*rung.stages, ("load", rung.load)))
     return (
-        f"an interruption every {duration(rung.mtti)}; checkpoint every {duration(rung.interval)}, taking "
-        f"{duration(rung.save)}; restart {duration(rung.restart)}, loading {duration(rung.load)}"
+        f"every {duration(rung.mtti)}; saves of {duration(rung.save)} every {duration(rung.interval)}; restarts of "
+        f"{duration(rung.restart + rung.load)} ({stages})"
     )
 
 
 def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]:
     rung = job.rungs[0]
+    drawn = f"{amount(rung.power, 'W')} at {'full clock' if rung.clock == 1 else percent(rung.clock) + ' of the clock'}"
     facts = table("", "")
     rows: tuple[tuple[str, str], ...] = (
         ("job", f"{job.name}: {job.model}, {amount(job.parameters, 'parameters')}, {tokens(job.tokens)}"),
         ("layout", f"{count(rung.accelerators)} accelerators on {count(sum(rung.nodes))} nodes: {rung.layout}"),
-        ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}"),
+        ("speed", f"{training_rate(rung.tokens_per_second)}, MFU {percent(rung.step.mfu)}, drawing {drawn}"),
         ("failures", _reliability(rung)),
-        ("power", f"{amount(rung.power, 'W')} of facility power in training"),
+    )
+    rows += tuple(
+        (label, said)
+        for label, said in (("shares", dealt(rung)), ("left out", without(job)), ("capped", curtailed(rung)))
+        if said
     )
     if rung.hiding_batch is not None:
         hidden = f"hidden behind arithmetic from {rung.hiding_batch:.1f} sequences in a microbatch on"
@@ -190,6 +197,7 @@ def _job_dict(job: JobPlan) -> dict[str, Any]:
         "parameters": job.parameters,
         "flops_per_token": job.flops_per_token,
         "sizes": [_rung_dict(rung) for rung in job.rungs],
+        "left_out": {one.pool: one.useful for one in job.left_out},
     }
 
 
@@ -199,14 +207,17 @@ def _rung_dict(rung: Rung) -> dict[str, Any]:
         "nodes": list(rung.nodes),
         "accelerators": rung.accelerators,
         "layout": {name: getattr(layout, name) for name in layout.__dataclass_fields__},
+        "shares": shares_dict(rung),
         "tokens_per_second": rung.tokens_per_second,
         "mfu": rung.step.mfu,
         "step_s": rung.step.total,
         "step_parts_s": dict(rung.step.parts),
         "memory_bytes": {name: getattr(memory, name) for name in memory.__dataclass_fields__} | {"total": memory.total},
         "power_MW": rung.power / MEGA,
+        "clock": rung.clock,
         "checkpoint_interval_s": rung.interval,
         "checkpoint_save_s": rung.save,
         "restart_s": rung.restart + rung.load,
+        "restart_stages_s": dict(rung.stages) | {"load": rung.load},
         "mtti_s": None if rung.mtti == inf else rung.mtti,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.reliability import optimal_interval
-from simulator.report.words import count, duration, money, percent
+from simulator.report.words import count, duration, energy, money, percent
 
 if TYPE_CHECKING:
     from simulator.report.text import Answer
@@ -15,7 +15,13 @@ __all__ = ["upkeep"]
 
 def upkeep(shown: Answer) -> list[tuple[str, str]]:
     """Label and sentence of each line; over replicas the numbers are means."""
-    told = [("lost to", _losses(shown)), ("checkpoints", _checkpoints(shown)), ("spares", _spares(shown))]
+    told = [
+        ("lost to", _losses(shown)),
+        ("checkpoints", _checkpoints(shown)),
+        ("restarts", _restarts(shown)),
+        ("spares", _spares(shown)),
+        ("power from", _sources(shown)),
+    ]
     return [(label, said) for label, said in (*told, ("crews", _crews(shown))) if said]
 
 
@@ -58,6 +64,21 @@ def _checkpoints(shown: Answer) -> str:
     return said
 
 
+def _restarts(shown: Answer) -> str:
+    """What lies between a fault and training again, stage by stage, at the size the first job ran on."""
+    plan = shown.plan
+    rung = plan.jobs[0].rungs[shown.summary.jobs[0].rung]
+    rates = [(cause.rate * (1 if cause.per_job else sum(rung.nodes)), cause) for cause in plan.causes]
+    stops = sum(rate for rate, cause in rates if cause.speed == 1)
+    if not stops:
+        return ""
+    found = sum(rate * cause.detection for rate, cause in rates if cause.speed == 1) / stops
+    before = [("found out", found), ("a spare joins", plan.standby)]
+    stages = [*before, *rung.stages, ("load", rung.load)]
+    told = " · ".join(f"{name} {duration(seconds)}" for name, seconds in stages if seconds > 0)
+    return f"{duration(sum(seconds for _, seconds in stages))}: {told}"
+
+
 def _spares(shown: Answer) -> str:
     """Lost nodes that a spare replaced, and how many were broken at a time."""
     if not _mean(shown, "faults"):
@@ -71,6 +92,13 @@ def _spares(shown: Answer) -> str:
         f"{count(round(used))} lost nodes replaced at once; {mean:,.0f} of {count(installed)} broken on average, "
         f"at most {count(round(most))} for 99 % of the time; {count(kept)} kept as spares"
     )
+
+
+def _sources(shown: Answer) -> str:
+    """What each supply delivered, the cheapest first; nothing of a site that names none."""
+    made = {source.name: _mean(shown, f"energy_MWh_by_source.{source.name}") or 0.0 for source in shown.plan.sources}
+    total = sum(made.values())
+    return " · ".join(f"{name} {energy(one)} ({percent(one / total)})" for name, one in made.items() if one > 0)
 
 
 def _crews(shown: Answer) -> str:

@@ -40,6 +40,8 @@ def statistic(values: Sequence[float | None]) -> Statistic:
         below, above = math.floor(position), math.ceil(position)
         if above >= len(known):
             return None
+        if known[above] == known[below]:  # endless ones too, whose difference is no number
+            return known[below]
         return known[below] + (known[above] - known[below]) * (position - below)
 
     mean = math.fsum(known) / len(known) if known and not missing else None

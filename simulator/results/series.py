@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engine.log import Log, Tally
-from simulator.plan.model import Plan
+from simulator.plan.model import Plan, split
 
 __all__ = ["Series", "course", "end_of", "series"]
 
@@ -31,6 +31,7 @@ class Series:
     working: Floats
     power: Floats
     tokens: Floats
+    carried: Floats  # of the power, by source; no column where the plan names none
 
     def __len__(self) -> int:
         return len(self.time)
@@ -44,6 +45,11 @@ class Series:
     def energy(self) -> Floats:
         """Energy drawn until each row. [J]"""
         return _cumulative(self.power[:-1] * self.lasting)
+
+    @cached_property
+    def supplied(self) -> Floats:
+        """Energy of each source until each row. [J]"""
+        return _cumulative(self.carried[:-1] * self.lasting[:, None])
 
     @cached_property
     def node_seconds(self) -> Floats:
@@ -73,13 +79,16 @@ def series(plan: Plan, log: Log) -> Series:
     tokens = table([row.tokens for row in rows], jobs)
     if closing:
         tokens[-1] = [max(job.tokens, before) for job, before in zip(log.jobs, tokens[-1], strict=True)]
+    moments = np.append(time[keep], [end] * len(closing))
+    carried = [split(plan.sources, row.power, when) for row, when in zip(rows, moments, strict=True) if plan.sources]
     return Series(
-        time=np.append(time[keep], [end] * len(closing)),
+        time=moments,
         installed=table([row.installed for row in rows], pools),
         healthy=table([row.healthy for row in rows], pools),
         working=table([row.working for row in rows], pools),
         power=np.array([row.power for row in rows], dtype=float),
         tokens=tokens,
+        carried=np.array(carried, dtype=float).reshape(len(rows), len(plan.sources)),
     )
 
 
@@ -104,4 +113,7 @@ def course(tally: Tally) -> Series:
     working[:, 0] = means(np.array([mark.working for mark in chosen]))
     tokens = np.array([mark.tokens for mark in chosen])
     power = means(np.array([mark.energy for mark in chosen]))
-    return Series(time=time, installed=installed, healthy=installed, working=working, power=power, tokens=tokens)
+    carried = means(np.array([mark.supplied for mark in chosen], dtype=float).reshape(len(chosen), -1))
+    return Series(
+        time=time, installed=installed, healthy=installed, working=working, power=power, tokens=tokens, carried=carried
+    )

@@ -13,7 +13,7 @@ from simulator.engine.log import Activity, Log, Tally
 from simulator.plan.model import Plan
 from simulator.results.projection import project
 from simulator.results.series import Series, course, series
-from simulator.results.timeline import LOST, activity_seconds, bill_of, dates, wall_time
+from simulator.results.timeline import LOST, activity_seconds, bill_of, carbon, dates, energy_cost, wall_time
 from simulator.units import DAY, HOUR
 
 __all__ = ["JobSummary", "Summary", "summarise"]
@@ -89,6 +89,7 @@ class Summary:
     crews_busy: float | None = None  # share of the crews' time; None: crews without number
     crew_wait_h: float = 0.0  # nodes waiting for hands
     lost_accelerator_hours: Mapping[str, float] = field(default_factory=dict)  # by cause: work lost, recovery, waiting
+    energy_MWh_by_source: Mapping[str, float] = field(default_factory=dict)  # noqa: N815  where the site names them
     lost_usd: Mapping[str, float] = field(
         default_factory=dict
     )  # the same at what an accelerator costs an hour, energy aside
@@ -192,8 +193,12 @@ def summarise(plan: Plan, log: Log | Tally, state: Series | None = None) -> Summ
         purchase_usd=math.fsum(n * price for n, price in zip(state.installed[-1], plan.tariff.price, strict=True)),
         cost_usd_per_million_tokens=spend.total / (tokens / MEGA) if tokens else None,
         energy_MWh=energy / (MEGA * HOUR),
-        peak_power_MW=(log.peak_power if isinstance(log, Tally) else float(state.power.max())) / MEGA,
-        carbon_tCO2e=energy * plan.carbon / TONNE,
+        peak_power_MW=(books.peak_power if books is not None else float(state.power.max())) / MEGA,
+        carbon_tCO2e=carbon(plan, state) / TONNE,
+        energy_MWh_by_source={
+            source.name: float(joules) / (MEGA * HOUR)
+            for source, joules in zip(plan.sources, state.supplied[-1], strict=True)
+        },
         installed_accelerator_hours=_accelerator_hours(plan, state),
         projected_time_to_train_s=None if extra is None else end - requested + extra,
         projected_finish_date=None if extra is None else _date(plan, end + extra),
@@ -256,4 +261,6 @@ def _spending(plan: Plan, state: Series) -> float:
     tariff = plan.tariff
     rows = (tariff.capital, tariff.network, tariff.facility, tariff.people, tariff.rent)
     nodes = state.installed[-1]
-    return float(sum(nodes @ np.array(row) for row in rows)) + tariff.energy * power
+    standing = float(sum(nodes @ np.array(row) for row in rows))
+    paid = energy_cost(plan, state)
+    return standing + (float(paid[-1] - paid[first]) / lasted if lasted else tariff.energy * power)

@@ -51,7 +51,22 @@ def power_cap(plan: Plan, time: np.ndarray) -> np.ndarray:
 
 def bill_of(plan: Plan, state: Series) -> Bill:
     """What everything cost until the end, spares and broken nodes included."""
-    return bill(plan.tariff, state.node_seconds[-1].tolist(), float(state.energy[-1]))
+    return bill(plan.tariff, state.node_seconds[-1].tolist(), energy_cost=float(energy_cost(plan, state)[-1]))
+
+
+def energy_cost(plan: Plan, state: Series) -> np.ndarray:
+    """Dollars for energy until each row, each source at its price."""
+    if not plan.sources:
+        return plan.tariff.energy * state.energy
+    paid: np.ndarray = state.supplied @ np.array([source.price for source in plan.sources])
+    return paid
+
+
+def carbon(plan: Plan, state: Series) -> float:
+    """Emissions until the end, each source at its intensity. [kgCO2e]"""
+    if not plan.sources:
+        return float(state.energy[-1]) * plan.carbon
+    return float(state.supplied[-1] @ np.array([source.carbon for source in plan.sources]))
 
 
 def costs(plan: Plan, state: Series) -> dict[str, np.ndarray]:
@@ -59,7 +74,7 @@ def costs(plan: Plan, state: Series) -> dict[str, np.ndarray]:
     tariff = plan.tariff
     by_node = [field.name for field in fields(Bill) if field.name != "energy"]
     spent = {row: state.node_seconds @ np.array(getattr(tariff, row)) for row in by_node}
-    return {**spent, "energy": tariff.energy * state.energy}
+    return {**spent, "energy": energy_cost(plan, state)}
 
 
 def timeline(plan: Plan, log: Log, state: Series | None = None) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator.errors import Fault, ScenarioError
-from simulator.scenario.change import put
+from simulator.scenario.change import apply, put
 from simulator.scenario.document import Document, Place
 from simulator.scenario.read import checked
 from simulator.scenario.schema import Scenario
 
-__all__ = ["vary"]
+__all__ = ["changed", "vary"]
 
 
 def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
@@ -26,14 +26,28 @@ def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     ScenarioError
         Every unknown path and every value the schema or the catalogue refuses.
     """
-    document = Document(scenario.model_dump(mode="json", exclude_none=True), {(): Place(scenario.name, None)})
-    faults: list[Fault] = []
+    document, faults = _document(scenario), list[Fault]()
     for path, value in changes.items():
         try:
             document = put(document, path, _written(value), f"{path}={str(value)[:80]}")
         except ScenarioError as unknown:
             faults.extend(unknown.faults)
     return checked(document, faults)
+
+
+def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
+    """The scenario with changes such as ``"site.pue=1.1"``, as :func:`simulator.scenario.read` makes them to its file.
+
+    Raises
+    ------
+    ScenarioError
+        Every change that names no path, and every value the schema or the catalogue refuses.
+    """
+    return checked(*apply(_document(scenario), changes))
+
+
+def _document(scenario: Scenario) -> Document:
+    return Document(scenario.model_dump(mode="json", exclude_none=True), {(): Place(scenario.name, None)})
 
 
 def _written(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import Layout, Layouts
-from simulator.step.machine import Machine, machine, slowest
+from simulator.step.machine import Machine, machine, slowed, slowest
 from simulator.step.memory import Memory
 from simulator.step.search import fastest, fastest_of
+from simulator.step.shares import Share, balanced, rebalanced
 from simulator.step.timing import StepTime
 
 __all__ = [
-    "Answer", "Layout", "Layouts", "Machine", "Memory", "StepTime", "evaluate", "fastest", "fastest_of", "machine",
-    "slowest",
+    "Answer", "Layout", "Layouts", "Machine", "Memory", "Share", "StepTime", "balanced", "evaluate", "fastest",
+    "fastest_of", "machine", "rebalanced", "slowed", "slowest",
 ]  # fmt: skip

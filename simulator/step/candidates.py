@@ -44,9 +44,7 @@ def candidates(
     return layouts.where(possible)
 
 
-def filled(
-    L: Layouts, batch: int, accelerators: int, request: LayoutRequest
-) -> tuple[Layouts, NDArray[np.bool_]]:
+def filled(L: Layouts, batch: int, accelerators: int, request: LayoutRequest) -> tuple[Layouts, NDArray[np.bool_]]:
     """The layouts with as many replicas as there is room and work for, and which of them are possible."""
     room = np.floor(accelerators / (L.tensor * L.pipeline * L.context))
     if request.data is None:

@@ -96,7 +96,7 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first)).where(among)
     cuts = cuts.where(fits)
-    return _Cuts(cuts, passes, timing.stage(model, recipe, cuts, passes), roomy[fits])
+    return _Cuts(cuts, passes, timing.stage(machine, model, recipe, cuts, passes), roomy[fits])
 
 
 def quickest(

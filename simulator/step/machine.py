@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Machine", "clock", "machine", "slowest"]
+__all__ = ["Machine", "clock", "machine", "slowed", "slowest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Machine:
     scaleup: float
     domain: int  # accelerators that share scale-up links
     scaleout: float
+    exchange: float  # share of ``scaleout`` that all-to-alls reach
     spans: tuple[int, ...]  # accelerators below each tier of the fabric
     tapers: tuple[float, ...]  # cumulative oversubscription above each tier
     latency: float
@@ -90,6 +91,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,
         domain=node.scaleup_domain or accelerator.scaleup_domain,
         scaleout=node.scaleout_bandwidth * min(fabric.efficiency, family.network),
+        exchange=family.exchange,
         spans=tuple(tier.span for tier in fabric.tiers),
         tapers=tuple(tapers),
         latency=fabric.latency,
@@ -131,6 +133,11 @@ def clock(accelerator: Accelerator, family: Efficiency) -> float:
     return float((mine / reference) ** (1 / 3))
 
 
+def slowed(machine: Machine, clock: float) -> Machine:
+    """The machine at a share of its clock: arithmetic goes with it, memory and links have clocks of their own."""
+    return machine if clock == 1 else replace(machine, gemm=machine.gemm * clock, attention=machine.attention * clock)
+
+
 def _power_per_peak(accelerator: Accelerator) -> float:
     peak = accelerator.peak.get("bf16") or accelerator.peak["fp16"]
     return (accelerator.power - accelerator.host_power) / peak
@@ -139,8 +146,8 @@ def _power_per_peak(accelerator: Accelerator) -> float:
 def slowest(machines: Sequence[Machine], counts: Sequence[int]) -> Machine:
     """The machine a synchronous job meets on pools of ``counts`` accelerators: each step waits for the slowest part.
 
-    Assumes equal shares of the batch; a balanced split by speed would be faster.  MFU is still measured by what all
-    the accelerators together could do.
+    Assumes equal shares of the batch (:mod:`simulator.step.shares` balances them by speed).  MFU is still measured by
+    what all the accelerators together could do.
     """
     if len({m.execution for m in machines}) > 1:
         names = ", ".join(m.name for m in machines)

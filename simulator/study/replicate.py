@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -25,7 +28,8 @@ from simulator.results.summary import Summary, summarise
 __all__ = ["Replication", "replicate", "seed_of"]
 
 _LOOK = 20  # replicas between two looks at the spread
-_WORTH_A_PROCESS = 24  # replicas: starting one takes a second
+_WORTH_PROCESSES = 2.0  # time that is left: starting one takes a second [s]
+_TASK = 0.25  # what a process is given at a time, so that progress is seen and little is lost to Ctrl-C [s]
 
 
 def seed_of(seed: int, replica: int) -> int:
@@ -66,7 +70,7 @@ def replicate(
     precision
         Stop as soon as the 95 % interval of the mean time to train is that narrow, either way, relative to the mean.
     workers
-        Processes that share the work.
+        Processes that may share the work; they do when that is faster.
     progress
         Hears after each replica how many are done.
     """
@@ -97,22 +101,38 @@ def _one(plan: Plan, number: int) -> tuple[Summary, Curve]:
     return summarise(plan, tally, state), curve(plan, state)
 
 
+def _some(plan: Plan, numbers: range) -> list[tuple[Summary, Curve]]:
+    return [_one(plan, number) for number in numbers]
+
+
 def _others(plan: Plan, replicas: int, workers: int) -> Generator[tuple[Summary, Curve], None, None]:
-    """Replicas 1, 2, … in that order, from as many processes as there are workers."""
-    numbers = range(1, replicas)
-    if workers == 1 or len(numbers) < _WORTH_A_PROCESS:
-        yield from (_one(plan, number) for number in numbers)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf) as pool:
-        waiting = deque(pool.submit(_one, plan, number) for number in numbers[: 4 * workers])
-        upcoming = iter(numbers[4 * workers :])
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                for number in islice(upcoming, 1):
-                    waiting.append(pool.submit(_one, plan, number))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    """Replicas 1, 2, … in that order: here until it is known that what is left pays for processes, then from those."""
+    began = time.perf_counter()
+    for number in range(1, replicas):
+        yield _one(plan, number)
+        each = (time.perf_counter() - began) / number
+        if workers > 1 and each * (replicas - 1 - number) > _WORTH_PROCESSES:
+            yield from _shared(plan, range(number + 1, replicas), workers, max(1, int(_TASK / each)))
+            return
+
+
+def _shared(plan: Plan, numbers: range, workers: int, task: int) -> Generator[tuple[Summary, Curve], None, None]:
+    """The replicas of these numbers, in their order, from processes that take so many at a time."""
+    done = 0
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf)
+    try:
+        tasks = (numbers[first : first + task] for first in range(0, len(numbers), task))
+        waiting = deque(pool.submit(_some, plan, some) for some in islice(tasks, 2 * workers))
+        while waiting:
+            for one in waiting.popleft().result():
+                done += 1
+                yield one
+            waiting.extend(pool.submit(_some, plan, some) for some in islice(tasks, 1))
+    except BrokenProcessPool:
+        warnings.warn("a worker process was killed; its replicas are run here", RuntimeWarning, stacklevel=2)
+    finally:
+        pool.shutdown(cancel_futures=True)  # what is under way takes a quarter of a second
+    yield from (_one(plan, number) for number in numbers[done:])
 
 
 def _deaf() -> None:

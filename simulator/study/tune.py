@@ -86,7 +86,7 @@ def _with_interval(scenario: Scenario, interval: float) -> Scenario:
 def _intervals(scenario: Scenario, now: Plan) -> tuple[Trial, ...]:
     """Intervals around the best one in closed form, and what the outlook makes of each."""
     best = build(_with_interval_rule(scenario), degraded=False).jobs[0].rungs[0]
-    sizes = [list(dict.fromkeys(rung.nodes for rung in job.rungs[:2])) for job in now.jobs]
+    sizes = [list(dict.fromkeys(rung.size for rung in job.rungs[:2])) for job in now.jobs]
     trials = []
     for factor in _FACTORS:
         interval = best.interval * best.every * factor

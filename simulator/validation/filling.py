@@ -24,8 +24,13 @@ ep                     1 on TPUs where weights are sharded over the replicas (st
                        experts
 experts                split over the tensor ranks under Megatron and NeMo where an expert is wider than the model,
                        as is their default; finer ones are set to be whole, as they are everywhere else
-routing                dropless, unless the model is marked "tokendrop"; a token crosses the fabric once a node under
-                       Megatron-Bridge, NeMo AutoModel and HAI-LLM if dropless, else once for each of its experts
+routing                dropless and balanced, unless the model is marked "tokendrop"; a token crosses the fabric once a
+                       node under Megatron-Bridge, NeMo AutoModel, HAI-LLM and since 2025 Megatron-LM if dropless, else
+                       once for each of its experts; from NeMo 26.06 on Blackwells of one domain route without the host
+                       (inferred from three rows each of two models)
+further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
+                       or "w/o MTP" (the FLOPs they print count them); not in a model cut short
+schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
 vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
@@ -42,7 +47,10 @@ interconnect_intra     the accelerator's scale-up links
 interconnect_inter     that node's network interfaces
 layers, hidden         the catalogue's model of that name; else of the usual aspect ratio, hidden about 128 layers, in
                        multiples of eight layers, and of params_b parameters
-heads                  the catalogue's; else hidden / 128
+heads                  the catalogue's; else hidden / 128; where hidden was filled too, in a number that tensors divide
+experts of a size      the catalogue's; else 8 of E a token, each a third as wide as a usual model of the active weights
+params_b               of rows without a shape: the size in the model's name, 80 and 3 billion of "80B-A3B"
+a Mamba hybrid         a transformer of its parameters
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads
 vocab                  the catalogue's; else 50304 before 2023 and 128256 since
@@ -61,6 +69,9 @@ __all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "
 
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
+_ONCE = 2025  # from this year on Megatron-Core can send a token once for each domain (recalled)
+_DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain of Blackwells
+_ALONE = re.compile(r"automodel|(?:w/o|without|no) mtp")
 
 DECIDING = frozenset({
     "layers", "hidden", "heads", "seq_len", "global_batch_seqs", "tp", "pp", "ep", "vpp", "micro_batch", "recompute",
@@ -83,7 +94,9 @@ class Habits:
     software: str  # entry of the software shelf
     splits_experts: bool  # wide ones, over the tensor ranks
     dropless: bool  # experts take every token
-    node_limited: bool  # a token crosses the fabric once for each node
+    dispatch: Literal["each", "once", "device"]  # how tokens reach their experts
+    next_tokens: bool  # trains the layers that predict further tokens, where the model has them
+    schedule: Literal["1f1b", "zero-bubble", "dualpipe"]
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
@@ -94,7 +107,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    dropped = bool(re.search(r"token-?\s?drop|capacity", inputs.model.casefold()))
+    model = inputs.model.casefold()
+    dropped = bool(re.search(r"token-?\s?drop|capacity", model))
     compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
     shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
@@ -108,11 +122,32 @@ def habits(inputs: Inputs, family: str) -> Habits:
         software=_software(said, old, family),
         splits_experts=bool(re.search(r"megatron|nemo", said)),
         dropless=not dropped,
-        node_limited=bool(re.search(r"bridge|automodel|hai-llm|deepep", said)) and not dropped,
+        dispatch=_dispatch(said, year, dropped, family),
+        next_tokens=bool(re.search(r"nemo|bridge|megatron|hai-llm", said)) and not _ALONE.search(f"{said} {model}"),
+        schedule=_schedule(said),
         selects_attention=bool(re.search(r"megatron|nemo", said)),
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,
     )
+
+
+def _dispatch(said: str, year: int, dropped: bool, family: str) -> Literal["each", "once", "device"]:
+    recent = year >= _ONCE and "megatron" in said
+    if dropped or not (recent or re.search(r"bridge|automodel|hai-llm|deepep", said)):
+        return "each"
+    return "device" if _release(said) >= _DEVICE and family.startswith("blackwell") else "once"
+
+
+def _schedule(said: str) -> Literal["1f1b", "zero-bubble", "dualpipe"]:
+    if "dualpipe" in said:
+        return "dualpipe"
+    return "zero-bubble" if re.search(r"zero-?\s?bubble|\bzb", said) else "1f1b"
+
+
+def _release(said: str) -> tuple[int, int]:
+    """Year and month of a NeMo release as in ``Megatron-Bridge / NeMo 26.02.01``; (0, 0) where none is named."""
+    found = re.search(r"nemo v?(\d{2})\.(\d{2})\b", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _software(said: str, old: bool, family: str) -> str:
@@ -132,17 +167,17 @@ def _software(said: str, old: bool, family: str) -> str:
 def zero(text: str) -> int | None:
     """Stage from words such as ``FSDP FULL_SHARD (ZeRO-3)``, ``zero1(dp2)+tp2``, ``DP``; ``None`` when they name none.
 
-    FSDP that keeps the weights after forward is stage 2.
+    FSDP that keeps the weights after forward is stage 2; ``ZeRO 1.5`` shards as 1 does, ``ZeRO++`` as 3.
     """
-    said = text.casefold()
-    if re.search(r"shard_grad|zero-?2|not resharded", said):
+    said = text.casefold().replace("_", " ")
+    if re.search(r"shard grad|not resharded|reshard after forward\s*=\s*(?:false|0)", said):
         return 2
-    for stage in (3, 1, 0):
-        if re.search(rf"zero-?(?:stage)?\s*{stage}", said):
-            return stage
-    if re.search(r"fsdp|hsdp|full_shard|fully", said):
+    named = re.search(r"(?:zero|stage)(?:[\s-]*(?:optimizer|stage|level))?[\s:=-]*([0-3])(?!\d)", said)
+    if named:
+        return int(named[1])
+    if re.search(r"[fh]sdp|full(?:y)?[\s-]*shard|hybrid shard|zero\+\+|zero-?infinity|gemini|weight parallel", said):
         return 3
-    if re.search(r"distributed optimizer|dist.?opt", said):
+    if re.search(r"distributed optimi[sz]er|dist.?opt|sharded optimi[sz]er", said):
         return 1
     return 0 if re.fullmatch(r"dp|ddp|none|no|false|off", said.strip()) else None
 
@@ -155,12 +190,13 @@ def sharded(text: str) -> int | None:
 
 def recompute(text: str) -> str | None:
     """``none``, ``selective`` or ``full`` from free text; ``None`` when it says none of them."""
-    said = text.casefold()
+    said = text.casefold().replace("_", " ")
     for pattern, kind in (
-        (r"select", "selective"),
-        (r"full|uniform|block|all layers|yes|true", "full"),
-        (r"\bno\b|none|off|false", "none"),
-        (r"core|partial|minimal|save_|attn|attention|dots|mlp|norm", "selective"),
+        (r"select|every other|partial", "selective"),
+        (r"\bno\b|none|\boff\b|false|disabled|without|^0(?:\.0)?$", "none"),
+        (r"full|uniform|block|all layers|everything|yes|true|enabled|\bon\b|^1(?:\.0)?$", "full"),
+        (r"core|minimal|\bsave|attn|attention|dots|mlp|norm|remat policy|custom|proj|offload|moe act", "selective"),
+        (r"checkpoint|ckpt|recomput|remat", "full"),
     ):
         if re.search(pattern, said):
             return kind
@@ -183,14 +219,14 @@ def precision(text: str, peaks: frozenset[str]) -> tuple[str, bool]:
     for pattern, peak, recipe, nearest in (
         (r"fp4", "fp4", "nvfp4", eight),
         (r"int8", "int8", "int8", eight),
-        (r"mx[ _-]?fp8", "fp8", "mxfp8", wide),
-        (r"fp8|e4m3", "fp8", "fp8", wide),
+        (r"mx[ _-]?fp8|fp8[ _-]?mx", "fp8", "mxfp8", wide),
+        (r"fp8|float8|e4m3|e5m2", "fp8", "fp8", wide),
         (r"int4", "", "", eight),
     ):
         if re.search(pattern, said):
             return (recipe, False) if peak in peaks else (nearest, True)
-    if re.search(r"\bbf16|\bbfloat16", said):
+    if re.search(r"(?<!c)bf(?:loat)?16", said):
         return "bf16", False
-    if re.search(r"fp16|float16|half|mixed", said):
+    if re.search(r"fp16|float16|bfloat16|half|mixed", said):
         return "fp16", False
     raise UnreadableError(f"precision: expected bf16, fp16, fp8, nvfp4, int8 or a variant of them; got {text[:40]!r}")

@@ -48,8 +48,10 @@ def accelerator(name: str) -> Accelerator:
     Raises
     ------
     UnreadableError
-        None; names the nearest.
+        There is none; names the nearest.
     """
+    if not name:
+        raise UnreadableError("accelerator: not stated")
     try:
         return Accelerator.load(name)
     except CatalogueError:

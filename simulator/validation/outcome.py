@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from simulator.errors import SimulatorError
 from simulator.validation.predict import Prediction, predict
 from simulator.validation.rows import Inputs, Measured, Row
 
-__all__ = ["Outcome", "validate"]
+__all__ = ["Outcome", "repeated", "validate"]
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,41 @@ class Outcome:
 
 
 def validate(rows: Iterable[Row]) -> list[Outcome]:
-    """Predict every row; a row that cannot be predicted says why."""
-    return [_outcome(row) for row in rows]
+    """Predict every row; a row that cannot be predicted says why.  Rows of the same inputs are predicted once."""
+    rows = list(rows)
+    named = Counter(row.id for row in rows)
+    made: dict[Inputs, Prediction | str] = {}
+    return [_outcome(row, made, named[row.id]) for row in rows]
 
 
-def _outcome(row: Row) -> Outcome:
+def _outcome(row: Row, made: dict[Inputs, Prediction | str], named: int) -> Outcome:
     printed = _printed(row.inputs, row.measured)
     if row.inputs is None:
         return Outcome(row, None, printed, row.fault)
-    try:
-        made = predict(row.inputs)
-    except SimulatorError as impossible:
-        return Outcome(row, None, printed, " ".join(str(impossible).split()))
-    remarks = list(made.remarks)
+    if row.inputs not in made:
+        made[row.inputs] = _predicted(row.inputs)
+    prediction = made[row.inputs]
+    if isinstance(prediction, str):
+        return Outcome(row, None, printed, prediction)
+    remarks = list(prediction.remarks)
     if printed is None:
-        printed, how = _from_rate(row.measured, made)
+        printed, how = _from_rate(row.measured, prediction)
         remarks += [how] if how else []
-    return Outcome(row, made, printed, "; ".join(remarks))
+    remarks += repeated(named)
+    return Outcome(row, prediction, printed, "; ".join(remarks))
+
+
+def _predicted(inputs: Inputs) -> Prediction | str:
+    """The prediction, or why there is none."""
+    try:
+        return predict(inputs)
+    except SimulatorError as impossible:
+        return " ".join(str(impossible).split())
+
+
+def repeated(times: int) -> list[str]:
+    """A remark on an ``id`` that several rows of a file have."""
+    return [f"{times} rows have this id"] if times > 1 else []
 
 
 def _printed(inputs: Inputs | None, measured: Measured) -> float | None:
@@ -70,14 +89,15 @@ def _printed(inputs: Inputs | None, measured: Measured) -> float | None:
 
 
 def _from_rate(measured: Measured, made: Prediction) -> tuple[float | None, str]:
-    """Tokens per second from MFU × peak or FLOP/s, over the model FLOPs of a token by the row's convention.
+    """Tokens per second from FLOP/s, or MFU × peak, over the model FLOPs of a token by the row's convention.
 
-    Attention in full unless the source says it counts the causal half.  HFU is not used: whether and what a source
-    recomputed is mostly not known.
+    Attention in full unless the source says it counts the causal half.  FLOP/s come first: they rest on no peak.  MFU
+    is of the peak the source names, else of the accelerator's in the number format used.  HFU is not used: whether and
+    what a source recomputed is mostly not known.
     """
     flops = made.causal_flops_per_token if measured.causal else made.flops_per_token
-    if measured.mfu_pct is not None:
-        return measured.mfu_pct / 100 * made.peak / flops, "measured from MFU"
     if measured.model_tflops_per_gpu is not None:
         return measured.model_tflops_per_gpu * 1e12 / flops, "measured from model FLOP/s"
+    if measured.mfu_pct is not None:
+        return measured.mfu_pct / 100 * (measured.peak or made.peak) / flops, "measured from MFU"
     return None, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -11,13 +12,13 @@ import numpy as np
 
 from simulator.step import Layouts, evaluate
 from simulator.step.candidates import candidates
-from simulator.step.layout import RECOMPUTE
+from simulator.step.layout import RECOMPUTE, SCHEDULES
 from simulator.step.memory import Footprint, footprint
 from simulator.step.recomputation import eased
 from simulator.step.timing import Evaluation
 from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, sharded, zero
 from simulator.validation.machines import Found, found
-from simulator.validation.names import known
+from simulator.validation.names import hybrid, known
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.validation.shapes import shape
 from simulator.workload import LayoutRequest, Recipe, Software, Transformer
@@ -51,6 +52,7 @@ class Prediction:
     family: str
     precision: str
     experts: bool
+    hybrid: bool  # a transformer stands for a model that is none
     inferred: tuple[str, ...]
     layout: str
     remarks: tuple[str, ...]
@@ -76,9 +78,11 @@ def predict(inputs: Inputs) -> Prediction:
     model, filled = shape(inputs)
     filled += on.filled
     usual = habits(inputs, on.accelerator.family)
+    if not usual.next_tokens:
+        model = model.model_copy(update={"next_tokens": 0})
     recipe = _recipe(inputs, on, model, usual, count, filled)
     layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
-    remarks = []
+    remarks = ["a Mamba hybrid taken as a transformer of its size"] if hybrid(inputs.model) else []
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
@@ -105,6 +109,7 @@ def predict(inputs: Inputs) -> Prediction:
         family=on.kin,
         precision=on.precision,
         experts=bool(model.experts),
+        hybrid=hybrid(inputs.model),
         inferred=tuple(dict.fromkeys(filled)),
         layout=str(layouts[best]),
         remarks=tuple(remarks),
@@ -147,7 +152,7 @@ def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count:
         repeats=usual.repeats,
         split_experts=usual.splits_experts and model.experts > 0 and model.expert_width > model.hidden,
         dropless=usual.dropless,
-        node_limited=usual.node_limited,
+        dispatch=usual.dispatch,
     )
 
 
@@ -159,7 +164,7 @@ def _shard(inputs: Inputs, on: Found, held: int) -> int:
     named = sharded(inputs.zero_stage_or_fsdp)
     if named is not None:
         return named
-    together = on.box if "hsdp" in inputs.zero_stage_or_fsdp.casefold() else on.slice
+    together = on.box if re.search(r"hsdp|hybrid.?shard", inputs.zero_stage_or_fsdp.casefold()) else on.slice
     return max(together // held, 1) if together else 0
 
 
@@ -230,13 +235,15 @@ def _layouts(
         filled.append("sequence_parallel")
     share = -(-recipe.batch // data)
     microbatches = [min(inputs.micro_batch, share)] if inputs.micro_batch else _microbatches(share, usual)
-    rows = product(_chunks(inputs, model, usual, pipeline, filled), microbatches, kinds,
+    chunks = _chunks(inputs, model, usual, pipeline, filled)
+    rows = product(chunks, microbatches, kinds,
                    _experts(inputs, model, stage, on.accelerator.family, tensor * context * data, filled))  # fmt: skip
     v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T
     same = np.ones_like(v)
+    schedule = _schedule(usual, pipeline, share // (inputs.micro_batch or 1))
     return Layouts(
         same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
-        0 * same, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
+        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
     )  # fmt: skip
 
 
@@ -266,10 +273,16 @@ def _chunks(inputs: Inputs, model: Transformer, usual: Habits, pipeline: int, fi
         return [1]
     if inputs.vpp is not None:
         return [inputs.vpp]
-    if not usual.interleaves:
+    if not usual.interleaves or usual.schedule != "1f1b":
         return [1]
     filled.append("vpp")
     return _divisors(-(-model.layers // pipeline), _LARGEST_CHUNKS)
+
+
+def _schedule(usual: Habits, pipeline: int, count: int) -> int:
+    """The framework's own schedule where so many stages and microbatches allow it; index into ``SCHEDULES``."""
+    paired = pipeline % 2 == 0 and count >= 2 * pipeline
+    return SCHEDULES.index("1f1b" if usual.schedule == "dualpipe" and not paired else usual.schedule)
 
 
 def _experts(inputs: Inputs, model: Transformer, stage: int, family: str, room: int, filled: list[str]) -> list[int]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 __all__ = [
-    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "header", "lines", "parse", "positive",
-    "read", "values",
+    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "fault_of", "header", "lines", "parse",
+    "positive", "read", "values",
 ]  # fmt: skip
 
 MEASURED = (
@@ -32,6 +32,7 @@ MEASURED = (
 )  # fmt: skip
 NEEDED = ("id", "model", "accelerator", "n_accelerators", "seq_len", "global_batch_seqs")
 _LONGEST = 80
+_BEYOND = "beyond the columns"  # key of what a line has more than the header
 
 
 class UnreadableError(SimulatorError):
@@ -52,6 +53,7 @@ class Inputs:
     zero_stage_or_fsdp: str
     recompute: str
     params_b: float | None
+    active_params_b: float | None
     n_accelerators: int | None
     accelerators_per_node: int | None
     layers: int | None
@@ -84,6 +86,7 @@ class Measured:
     model_tflops_per_gpu: float | None = None
     mfu_pct: float | None = None
     causal: bool = False  # the source counts the masked half of attention as no work
+    peak: float | None = None  # that MFU is a share of, where the source says it [FLOP/s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ _LARGEST = {
     "micro_batch": 1_000_000, "params_b": 1_000_000, "active_params_b": 1_000_000, "tokens_b": 1_000_000_000,
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
+_UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
 
 
@@ -113,10 +118,10 @@ def _shown(written: str) -> str:
 
 
 def _number(column: str, written: str) -> float | None:
-    if not written:
+    if written.casefold() in _UNSAID:
         return None
     try:
-        value = float(written)
+        value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         raise UnreadableError(f"{column}: expected a number; got {_shown(written)}") from None
     if not math.isfinite(value) or value < 0 or (value == 0 and column not in _MAY_BE_ZERO):
@@ -135,10 +140,14 @@ def _whole(column: str, written: str) -> int | None:
 
 
 def _flag(column: str, written: str) -> bool | None:
-    known = {"": None, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if written.casefold() not in known:
-        raise UnreadableError(f"{column}: expected true or false; got {_shown(written)}")
-    return known[written.casefold()]
+    said = written.casefold()
+    if said in _UNSAID:
+        return None
+    if re.fullmatch(r"true|t|yes|y|on|1(?:\.0)?|enabled|megatron.*|ulysses.*|ring.*|[imf]sp", said):
+        return True
+    if re.fullmatch(r"false|f|no|n|off|0(?:\.0)?|disabled|none", said):
+        return False
+    raise UnreadableError(f"{column}: expected true or false; got {_shown(written)}")
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
@@ -175,20 +184,29 @@ def parse(row: Mapping[str, str]) -> Inputs:
 
 def positive(row: Mapping[str, str], column: str) -> float | None:
     """A number a source printed; one that cannot be read counts as not printed."""
+    written = row.get(column, "")
     try:
-        value = float(row.get(column, ""))
+        value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None
 
 
+_CAUSAL = re.compile(r"only causal|(?<!not )(?:causal[ -]\(?half|causal-halved|half-causal)", re.IGNORECASE)
+_FULL = re.compile(r"(?<!for )\bfull\b(?! recompute)|non-causal", re.IGNORECASE)  # a note that says both counts as this
+_PEAK = re.compile(r"\bpeak (?:of )?~?(\d{2,5}(?:\.\d)?)\b(?!\s*%)|(?<![\d.])(\d{2,5}(?:\.\d)?) peak", re.IGNORECASE)
+
+
 def _measured(row: Mapping[str, str]) -> Measured:
+    note = row.get("flop_counting_note", "")
+    peak = _PEAK.search(note)
     return Measured(
         step_time_s=positive(row, "step_time_s"),
         tokens_per_s_per_gpu=positive(row, "tokens_per_s_per_gpu"),
         model_tflops_per_gpu=positive(row, "model_tflops_per_gpu"),
         mfu_pct=positive(row, "mfu_pct"),
-        causal=bool(re.search(r"only causal|causal \(half|causal half", row.get("flop_counting_note", ""))),
+        causal=bool(_CAUSAL.search(note)) and not _FULL.search(note),
+        peak=float(peak[1] or peak[2]) * 1e12 if peak else None,
     )
 
 
@@ -197,15 +215,18 @@ def _opened(path: Path) -> Iterator[csv.DictReader[str]]:
     """A CSV file; what goes wrong while reading it is said with its name."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield csv.DictReader(file)
+            yield csv.DictReader(file, restkey=_BEYOND, strict=True)
     except OSError as refused:
         raise SimulatorError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
-    except (UnicodeDecodeError, csv.Error) as broken:
-        raise SimulatorError(f"{path}: expected a CSV file in UTF-8: {broken}") from broken
+    except UnicodeDecodeError as other:
+        raise SimulatorError(f"{path}: expected a CSV file in UTF-8; got the byte 0x{other.object[other.start]:02x} at "
+                             f"{other.start}, which is not; save it as UTF-8") from other  # fmt: skip
+    except csv.Error as broken:
+        raise SimulatorError(f"{path}: expected a CSV file: {broken}") from broken
 
 
 def header(path: Path) -> list[str]:
-    """Names of the columns of a CSV file.
+    """Names of the columns of a CSV file, in lower case.
 
     Raises
     ------
@@ -213,33 +234,53 @@ def header(path: Path) -> list[str]:
         The file cannot be read or is no CSV.
     """
     with _opened(path) as reader:
-        return [name.strip() for name in reader.fieldnames or ()]
+        return [name.strip().casefold() for name in reader.fieldnames or ()]
 
 
 def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file, by column, without white space around; every row has an ``id``.
 
+    Lines without any value are no rows.  A line of more fields than there are columns is one whose columns cannot be
+    told apart, an unquoted comma perhaps: its ``fault`` says so.
+
     Raises
     ------
     SimulatorError
-        The file cannot be read, is no CSV, or lacks a column of ``needed``.
+        The file cannot be read, is no CSV, lacks a column of ``needed`` or has one twice.
     """
     there = header(path)
     missing = [name for name in needed if name not in there]
     if missing:
-        raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; "
-                             f"it lacks {', '.join(missing)}")  # fmt: skip
+        marks = {";": "semicolons", "\t": "tabs", "|": "bars"} if len(there) == 1 else {}
+        between = next((word for mark, word in marks.items() if mark in there[0]), "")
+        told = f"its columns stand between {between} instead of commas" if between else f"it lacks {', '.join(missing)}"
+        raise SimulatorError(f"{path}: expected a CSV file with the columns {', '.join(needed)}; {told}")
+    twice = sorted({name for name in there if name and there.count(name) > 1})
+    if twice:
+        raise SimulatorError(f"{path}: expected each column once; got {', '.join(twice)} more than once")
     with _opened(path) as reader:
-        return [_named(number, line) for number, line in enumerate(reader, 1)]
+        return [row for number, line in enumerate(reader, 1) if (row := _named(there, number, line))]
 
 
-def _named(number: int, line: Mapping[str | Any, Any]) -> dict[str, str]:
-    row = {str(k).strip(): (v or "").strip() for k, v in line.items() if k is not None and not isinstance(v, list)}
-    return row | {"id": row.get("id") or f"row {number}"}
+def _named(there: Sequence[str], number: int, line: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a line that are there, and an ``id``; nothing where there is none."""
+    beyond = [value for value in line.get(_BEYOND, ()) if value.strip()]
+    values = {name: value.strip() for name, value in zip(there, line.values(), strict=False) if isinstance(value, str)}
+    row = {name: value for name, value in values.items() if value}
+    if beyond:
+        row[_BEYOND] = f"expected {len(there)} fields; got {len(there) + len(beyond)}: a comma that is not quoted?"
+    return {"id": f"row {number}", **row} if row else row
+
+
+def fault_of(row: Mapping[str, str]) -> str:
+    """Why the columns of a line cannot be told apart; empty where they can."""
+    return row.get(_BEYOND, "")
 
 
 def _row(row: Mapping[str, str]) -> Row:
-    inputs, fault = None, ""
+    inputs, fault = None, fault_of(row)
+    if fault:
+        return Row(row["id"], row.get("source_title", ""), None, fault, Measured())
     try:
         inputs = parse({k: v for k, v in row.items() if k not in MEASURED})
     except UnreadableError as unreadable:

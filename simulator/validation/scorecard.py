@@ -63,7 +63,7 @@ class Scorecard:
 
 
 def _kind(made: Prediction) -> str:
-    return "experts" if made.experts else "dense"
+    return "hybrid" if made.hybrid else "experts" if made.experts else "dense"
 
 
 BY: dict[str, Callable[[Outcome, Prediction], str]] = {
@@ -75,10 +75,11 @@ BY: dict[str, Callable[[Outcome, Prediction], str]] = {
 }
 _NVIDIA = ("volta", "ampere", "hopper", "blackwell", "blackwell-ultra", "rubin")
 _TARGETS: tuple[tuple[str, Callable[[Outcome, Prediction], bool]], ...] = (
-    ("dense, A100 and H100", lambda _, made: made.family in ("ampere", "hopper") and not made.experts),
+    ("dense, A100 and H100", lambda _, made: made.family in ("ampere", "hopper") and _kind(made) == "dense"),
     ("vTrain, several nodes", lambda one, made: "vTrain" in one.row.source and _several_nodes(one)),
-    ("dense, Blackwell", lambda _, made: made.family.startswith("blackwell") and not made.experts),
-    ("mixture of experts", lambda _, made: made.experts),
+    ("dense, Blackwell", lambda _, made: made.family.startswith("blackwell") and _kind(made) == "dense"),
+    ("mixture of experts", lambda _, made: _kind(made) == "experts"),
+    ("Mamba hybrids", lambda _, made: made.hybrid),
     ("other than NVIDIA", lambda _, made: made.family not in _NVIDIA),
     ("all rows", lambda _, made: True),
 )  # fmt: skip

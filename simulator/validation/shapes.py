@@ -8,15 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulator.validation.filling import MODERN
-from simulator.validation.names import kind, known
+from simulator.validation.names import HYBRID, kind, known
+from simulator.validation.proportions import HEAD, sized, usual
+from simulator.validation.proportions import heads as usual_heads
 from simulator.validation.rows import Inputs, UnreadableError
 from simulator.workload import Transformer
 
-__all__ = ["HEAD", "shape", "usual"]
+__all__ = ["shape"]
 
-_ASPECT = 128  # hidden over layers of GPT-3 (128), Llama-2 (128) and Llama-3 (102 to 130)
-HEAD = 128
-_ROUND = 8  # deep models have layers in multiples of it, so that pipelines divide them
 _SAME = 0.05  # totals this near are of one model
 
 
@@ -32,12 +31,12 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
         No decoder-only transformer, or a shape that neither the row nor the catalogue gives.
     """
     other = kind(inputs.model)
-    if other:
+    if other not in ("", HYBRID):
         raise UnreadableError(f"model: {other}; only decoder-only transformers are modelled")
     entry = known(inputs.model)
     if entry is not None and inputs.hidden not in (None, entry.hidden):
         entry = None
-    filled: list[str] = []
+    inputs, filled = sized(inputs)
 
     def take(column: str, stated: int | None, of_entry: int | None, rule: int | None) -> int:
         if stated is not None:
@@ -54,8 +53,9 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
     depth, width = (None, None) if experts or inputs.params_b is None else usual(inputs.params_b * 1e9)
     layers = take("layers", inputs.layers, entry.layers if entry else None, depth)
     hidden = take("hidden", inputs.hidden, entry.hidden if entry else None, width)
-    heads = take("heads", inputs.heads, entry.heads if entry else None, max(hidden // HEAD, 1))
-    kv_heads = take("kv_heads", inputs.kv_heads, entry.key_value_heads if entry else None, heads)
+    regular = max(hidden // HEAD, 1) if inputs.hidden is not None else usual_heads(hidden)
+    queries = take("heads", inputs.heads, entry.heads if entry else None, regular)
+    kv_heads = take("kv_heads", inputs.kv_heads, entry.key_value_heads if entry else None, queries)
     vocabulary = take("vocab", inputs.vocab, entry.vocabulary if entry else None, 128256 if modern else 50304)
     gated = inputs.gated_mlp if inputs.gated_mlp is not None else entry.gated if entry else modern
     if inputs.gated_mlp is None:
@@ -65,17 +65,17 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
         round(8 / 3 * hidden / 128) * 128 or 128 if gated else 4 * hidden,
     )  # fmt: skip
     values: dict[str, Any] = {
-        "name": inputs.model or "model", "layers": layers, "hidden": hidden, "ffn": ffn, "heads": heads,
+        "name": inputs.model or "model", "layers": layers, "hidden": hidden, "ffn": ffn, "heads": queries,
         "kv_heads": kv_heads, "vocabulary": vocabulary, "gated": gated,
         "tied_embeddings": entry.tied_embeddings if entry else not gated,
     }  # fmt: skip
     if entry is not None:
-        same_heads = entry.heads == heads
+        same_heads = entry.heads == queries
         values |= {"head_dim": entry.head_dim if same_heads else None, "window": entry.window,
                    "window_every": entry.window_every}  # fmt: skip
         if entry.attention == "mla":
             fields = ("attention", "query_rank", "kv_rank", "rope_dim", "value_dim")
-            values |= {name: getattr(entry, name) for name in fields} | {"kv_heads": heads}
+            values |= {name: getattr(entry, name) for name in fields} | {"kv_heads": queries}
     if experts:
         per_token = take("experts_topk", inputs.experts_topk, entry.experts_per_token if entry else None, None)
         values |= {"experts": experts, "experts_per_token": per_token, "expert_ffn": ffn}
@@ -84,15 +84,9 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
             dense = entry.dense_layers if layers == entry.layers else entry.dense_layers * layers // entry.layers
             values |= {"ffn": entry.ffn, "shared_experts": entry.shared_experts, "dense_layers": dense,
                        "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
-                       "routing_limit": entry.routing_limit}  # fmt: skip
+                       "routing_limit": entry.routing_limit, "expert_biases": entry.expert_biases,
+                       "next_tokens": entry.next_tokens if layers == entry.layers else 0}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
-
-
-def usual(parameters: float) -> tuple[int, int]:
-    """Layers and width of a dense model of the usual aspect ratio, N = 12 l h² with h about 128 l, in round numbers."""
-    layers = max(math.cbrt(parameters / (12 * _ASPECT**2)), 2)
-    layers = round(layers / _ROUND) * _ROUND if layers > _ROUND else round(layers)
-    return layers, max(round(math.sqrt(parameters / 12 / layers) / HEAD), 1) * HEAD
 
 
 def _made(inputs: Inputs, values: dict[str, Any], *, settled: bool) -> Transformer:

@@ -58,7 +58,7 @@ class Interval:
 
 def groups(made: Prediction) -> tuple[str, ...]:
     """The groups of a prediction, narrowest first, without that of all rows."""
-    kind = "experts" if made.experts else "dense"
+    kind = "hybrid" if made.hybrid else "experts" if made.experts else "dense"
     given = "stated" if made.stated else "inferred"
     return f"{made.family}-{given}-{kind}", f"{made.family}-{kind}", made.family
 

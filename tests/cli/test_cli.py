@@ -238,7 +238,7 @@ def test_plan_says_why_the_layout_wins_to_people_and_to_programs():
 @pytest.mark.parametrize("name", ["colossus", "cerebras-wse3", "dojo", "aws-p5"])
 def test_a_plan_fits_its_screen(name, monkeypatch):
     for width in (80, 100):
-        monkeypatch.setattr("simulator.cli._console", lambda width=width: _screen(width))
+        monkeypatch.setattr("simulator.cli.terminal.console", lambda width=width: _screen(width))
         lines = _invoke("plan", name).stdout.splitlines()
         assert max(map(len, lines)) <= width
         assert len(lines) <= {80: 130, 100: 110}[width]

@@ -23,6 +23,8 @@ def _elsewhere(tmp_path, monkeypatch):
     few = [lines[0], *(line for line in lines if line.startswith(("korth22", "sc21", "epoch")))]
     Path("few.csv").write_text("\n".join(few) + "\n", encoding="utf-8")
     Path("half.csv").write_text("id,model,wall_days\n", encoding="utf-8")
+    Path("semicolons.csv").write_text(lines[0].replace(",", ";") + "\n", encoding="utf-8")
+    Path("latin.csv").write_text(f"{lines[0]}\né\n", encoding="latin-1")
 
 
 def _invoke(*arguments: str):
@@ -35,7 +37,7 @@ def test_it_prints_a_scorecard_and_writes_a_row_for_each_row():
     assert result.stderr == ""
     assert "rows predicted" in result.stdout
     assert "constant" in result.stdout
-    assert "a Mamba hybrid" in result.stdout
+    assert "an encoder-decoder model" in result.stdout
     with Path("out/predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     with Path("few.csv").open(encoding="utf-8", newline="") as file:
@@ -121,6 +123,8 @@ def test_a_file_without_rows_has_an_empty_scorecard_and_figure():
         (["none.csv"], "none.csv: cannot be read"),
         (["."], "cannot be read"),
         (["few.csv", "--by", "colour"], "--by: expected some of source"),
+        (["semicolons.csv"], "stand between semicolons instead of commas"),
+        (["latin.csv"], "save it as UTF-8"),
         (["half.csv"], "half.csv: expected a CSV file with the columns id, model, tokens_b"),
         (["few.csv", "--out", "few.csv/out.csv"], "few.csv is not a folder"),
     ],

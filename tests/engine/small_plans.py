@@ -61,7 +61,9 @@ def job(tokens: float, *rungs: Rung, name: str = "pretrain", elastic: float | No
     )
 
 
-def pool(*deliveries: tuple[float, int], spare_share: float = 0.0, weight: float = 1.0, name: str = "h100") -> PoolPlan:
+def pool(
+    *deliveries: tuple[float, int], spare_share: float = 0.0, weight: float = 1.0, name: str = "h100", **more: float
+) -> PoolPlan:
     return PoolPlan(
         name=name,
         node="HGX",
@@ -72,6 +74,7 @@ def pool(*deliveries: tuple[float, int], spare_share: float = 0.0, weight: float
         training_power=1000.0,
         idle_power=300.0,
         failure_weight=weight,
+        **more,
     )
 
 

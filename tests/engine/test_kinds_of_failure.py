@@ -72,9 +72,9 @@ def faults_by_node(monkeypatch, toy, seeds) -> list[dict]:
     seen: list[dict] = []
     take = Workshop.take
 
-    def watched(self, pool, cause, node):
+    def watched(self, pool, cause, node, visit):
         seen[-1][node].append(self._calendar.now)
-        take(self, pool, cause, node)
+        take(self, pool, cause, node, visit)
 
     monkeypatch.setattr(Workshop, "take", watched)
     for seed in seeds:

@@ -34,6 +34,8 @@ def plans(draw) -> Plan:
             *draw(st.lists(st.tuples(times, st.integers(1, 6)), min_size=1, max_size=3)),
             spare_share=draw(st.sampled_from([0.0, 0.1, 0.4])),
             weight=draw(st.sampled_from([0.5, 1.0])),
+            holding_power=draw(st.sampled_from([300.0, 450.0])),
+            standing_power=draw(st.sampled_from([0.0, 40.0])),
             name=f"pool {index}",
         )
         for index in range(draw(st.integers(1, 2)))

@@ -138,8 +138,8 @@ def test_a_planned_stop_that_the_next_interruption_makes_for_nothing_is_not_made
     log = simulate(toy)
     assert "planned stop" not in kinds(log)
     grown = [event.time for event in log.events if event.detail == "72 to 80 accelerators"]
-    assert grown
-    assert "spare" not in kinds(log)  # nothing was replaced: the job took back what had been repaired
+    # what had been repaired is taken back and replaces nothing, unless another node broke meanwhile
+    assert log.tally.replaced <= 2 < len(grown)
 
 
 def test_idle_nodes_fail_silently_and_switched_off_ones_not_at_all():

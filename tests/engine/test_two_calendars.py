@@ -47,7 +47,15 @@ def lives(draw) -> Plan:
         jobs.append(job(4e6, rung(3), rung(2), name="second"))
     power = [(0.0, 20_000.0), (20_000.0, 5_000.0), (30_000.0, 20_000.0)] if draw(maybe) else []
     return plan(
-        [pool((0.0, 9), (25_000.0, 4), spare_share=draw(st.sampled_from([0.0, 0.12])))],
+        [
+            pool(
+                (0.0, 9),
+                (25_000.0, 4),
+                spare_share=draw(st.sampled_from([0.0, 0.12])),
+                holding_power=400.0,
+                standing_power=draw(st.sampled_from([0.0, 50.0])),
+            )
+        ],
         jobs,
         causes=causes,
         repairs=[Repair("reset", 0.6, 500.0), Repair("part", 0.4, 9000.0, hands=draw(st.sampled_from([0.0, 3000.0])))],
@@ -70,7 +78,7 @@ def lives(draw) -> Plan:
 @settings(max_examples=50, deadline=None)
 @given(lives())
 def test_both_calendars_keep_the_same_books_to_the_last_bit(toy):
-    assert sample(toy, seed=toy.seed) == simulate(toy).tally
+    assert sample(toy, seed=toy.seed, leaping=False) == simulate(toy).tally
 
 
 @settings(max_examples=40, deadline=None)

@@ -72,6 +72,7 @@ def test_what_no_failure_can_be_is_refused_where_it_stands(change, said):
         (["checkpoint.memory.interval=1 s", "checkpoint.memory.save=2 s"], r"memory\.interval: expected at least"),
         (["failures.classes.gpu.latency=1 h", "failures.classes.gpu.speed=0.5"], "not both"),
         (["failures.scale=10000"], "never gets anywhere"),
+        (["failures.maintenance={every: 1 s, lasts: 1 h}"], r"maintenance\.every: expected more than .* never train"),
     ],
 )
 def test_what_cannot_work_says_what_would(changes, said):
@@ -150,3 +151,23 @@ def test_every_bar_of_the_tornado_points_the_right_way():
     assert {"failure rates", "restart time", "time to save a checkpoint"} <= set(bars)
     assert all(bar.halved_d < 0 < bar.doubled_d for bar in bars.values())
     assert [bar.swing for bar in bars.values()] == sorted((bar.swing for bar in bars.values()), reverse=True)
+
+
+def test_a_restart_has_named_stages_that_grow_with_the_job():
+    large, small = rung(), rung("jobs.llama.accelerators=4096")
+    assert [name for name, _ in large.stages] == ["schedule", "communicators"]
+    assert large.restart == pytest.approx(sum(seconds for _, seconds in large.stages))
+    grown = {name: seconds - dict(small.stages)[name] for name, seconds in large.stages}
+    assert grown["communicators"] > grown["schedule"] > 0
+
+
+def test_one_stage_may_differ_and_one_more_be_added():
+    before = dict(rung().stages)
+    after = dict(rung("failures.stages.communicators.time=30 s", "failures.stages.warm-up.time=45 s").stages)
+    assert after == {"schedule": before["schedule"], "communicators": 30, "warm-up": 45}
+    assert dict(rung("failures.restart=5 min").stages) == {"restart": 300}
+
+
+def test_a_fixed_restart_has_no_stages():
+    with pytest.raises(ScenarioError, match="a fixed restart or stages"):
+        read("failures.restart=5 min", "failures.stages.communicators.time=30 s")

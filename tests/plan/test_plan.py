@@ -64,7 +64,9 @@ def test_before_the_first_date_of_power_there_is_none(colossus):
 
 
 def test_a_lower_cap_leaves_fewer_nodes_running(tesla):
-    capped = plan(vary(tesla, {"site": {"name": "us-average", "power": {"2023-08-01": "8 MW"}}}))
+    capped = plan(
+        vary(tesla, {"site": {"name": "us-average", "power": {"2023-08-01": "8 MW"}, "curtailment": "nodes"}})
+    )
     assert capped.jobs[0].rungs[0].power <= 8e6
     assert capped.jobs[0].rungs[0].accelerators < plan(tesla).jobs[0].rungs[0].accelerators
 

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import sys
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
@@ -294,6 +295,19 @@ def test_a_name_no_file_can_have_is_refused_before_the_work(tmp_path):
 
 def test_a_longest_name_can_be_written(tmp_path):
     folder.write(tmp_path / ("x" * 255), lambda path: path.write_text("x"))
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path):
+    """So is a device: ``--out /dev/stdout`` prints, and does not put a file in its place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    folder.write(pipe, lambda path: path.write_text("x"))
+    reader.join(timeout=10)
+    assert received == ["x"]
+    assert pipe.is_fifo()
 
 
 def test_what_cannot_be_removed_is_told(tmp_path):

@@ -228,3 +228,7 @@ def test_twenty_thousand_samples_take_a_fraction_of_a_second():
     timeline.timeline(planned, log)
     summarise(planned, log)
     assert time.process_time() - began < 1.0  # measured 0.1 to 0.2 s; the rest is room for a busy machine
+
+
+def test_percentiles_of_what_never_happens_are_endless():
+    assert statistic([float("inf")] * 3).p50 == float("inf")

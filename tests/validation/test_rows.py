@@ -68,9 +68,9 @@ def test_blanking_what_was_measured_changes_no_prediction(tmp_path):
         ("params_b", "1e15", "params_b: expected at most 1,000,000"),
         ("gated_mlp", "perhaps", "expected true or false"),
         ("accelerator", "H1000-SXM", "nearest are H100-SXM"),
-        ("accelerator", "", "is not in the catalogue"),
+        ("accelerator", "", "accelerator: not stated"),
         ("precision", "fp32", "expected bf16, fp16, fp8"),
-        ("model", "Jamba 1.5", "a Mamba hybrid"),
+        ("model", "Whisper", "no language model"),
         ("model", "T5-11B (seq2seq)", "an encoder-decoder model"),
         ("pp", "7", "tp × pp × cp = 8 × 7 × 1 = 56 does not divide 64 accelerators"),
         ("kv_heads", "7", "kv_heads that divide heads"),
@@ -109,7 +109,7 @@ def test_a_broken_measurement_leaves_the_prediction_alone(tmp_path):
 
 
 def test_what_is_measured_as_mfu_says_so(tmp_path):
-    blank = {"step_time_s": "", "tokens_per_s_per_gpu": "", "mfu_pct": "50"}
+    blank = {"step_time_s": "", "tokens_per_s_per_gpu": "", "model_tflops_per_gpu": "", "mfu_pct": "50"}
     full = outcome(tmp_path, **blank)
     assert full.reason == "measured from MFU"
     made = full.prediction
@@ -117,6 +117,32 @@ def test_what_is_measured_as_mfu_says_so(tmp_path):
     causal = outcome(tmp_path, **blank, flop_counting_note="MFU counts only causal (half) attention; peak 312")
     assert causal.measured == pytest.approx(0.5 * made.peak / made.causal_flops_per_token)
     assert causal.measured > full.measured
+
+
+def test_mfu_is_of_the_peak_its_source_names(tmp_path):
+    blank = {"step_time_s": "", "tokens_per_s_per_gpu": "", "model_tflops_per_gpu": "", "mfu_pct": "50"}
+    ours, theirs = (outcome(tmp_path, **blank, flop_counting_note=note) for note in ("", "6N; MFU vs peak 156 TFLOP/s"))
+    assert theirs.measured == pytest.approx(ours.measured / 2)
+
+
+def test_flop_rates_come_before_mfu_because_they_rest_on_no_peak(tmp_path):
+    rate = {"step_time_s": "", "tokens_per_s_per_gpu": "", "mfu_pct": "50", "model_tflops_per_gpu": "140"}
+    one = outcome(tmp_path, **rate)
+    assert one.reason == "measured from model FLOP/s"
+    assert one.measured == pytest.approx(140e12 / one.prediction.flops_per_token)
+
+
+@pytest.mark.parametrize(
+    ("note", "causal"),
+    [
+        ("MFU counts only causal (half) attention; peak 312", True), ("incl. causal-halved attention and vocab", True),
+        ("6*N*s + 12*L*h*s^2, full (not causal-halved) attention", False), ("full (non-causal) attention", False),
+        ("4.27e15 per sequence for full 64 layers: causal-halved attention", True),
+        ("attention counted full before PR #1988 / causal-half after", False), ("", False),
+    ],
+)  # fmt: skip
+def test_how_a_source_counts_attention_is_read_from_its_note(tmp_path, note, causal):
+    assert outcome(tmp_path, flop_counting_note=note).row.measured.causal is causal
 
 
 def test_a_step_time_alone_is_tokens_per_second(tmp_path):
@@ -169,12 +195,56 @@ def test_a_file_without_rows_has_none(tmp_path):
     assert validate(read(path)) == []
 
 
-def test_short_and_long_lines_are_read_as_far_as_they_go(tmp_path):
+def test_a_line_of_too_many_fields_is_skipped_and_one_of_blanks_is_none(tmp_path):
+    """Behind a comma that is not quoted every column means another."""
     path = tmp_path / "ragged.csv"
-    path.write_text(f"{','.join(NEEDED)}\nshort,GPT-3\nlong,GPT-3,A100,64,2048,64,more,and more\n", encoding="utf-8")
-    short, long = validate(read(path))
-    assert short.prediction is None
-    assert long.prediction is not None
+    good = "GPT-3,A100,64,2048,64"
+    path.write_text(f"{','.join(NEEDED)}\nshort,GPT-3\nlong,GPT-3,A100,1,024,2048,64\n,,,,,\nblanks,{good},,\n",
+                    encoding="utf-8")  # fmt: skip
+    short, long, blanks = validate(read(path))
+    assert short.reason == "n_accelerators: not stated"
+    assert long.reason == "expected 6 fields; got 7: a comma that is not quoted?"
+    assert blanks.prediction is not None
+
+
+def test_rows_of_one_id_are_predicted_and_told(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_bytes(written([GOOD, GOOD]))
+    first, second = validate(read(path))
+    assert first.prediction is second.prediction
+    assert "2 rows have this id" in first.reason
+
+
+@pytest.mark.parametrize(("mark", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_delimiter_is_named(tmp_path, mark, word):
+    path = tmp_path / "other.csv"
+    path.write_text(f"{mark.join(NEEDED)}\n", encoding="utf-8")
+    with pytest.raises(SimulatorError, match=f"stand between {word} instead of commas"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (f"{','.join(NEEDED)},model\n".encode(), "expected each column once; got model more than once"),
+        (f'{",".join(NEEDED)}\nx,"GPT-3,A100,64,2048,64\ny,z\n'.encode(), "unexpected end of data"),
+        (f"{','.join(NEEDED)}\n\u00e9,GPT-3,A100,64,2048,64\n".encode("latin-1"), "byte 0xe9 at .*save it as UTF-8"),
+    ],
+    ids=["twice", "unclosed quote", "latin-1"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_told_apart_is_refused(tmp_path, content, says):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(SimulatorError, match=says):
+        read(path)
+
+
+def test_names_of_columns_may_be_in_capitals_and_values_over_two_lines(tmp_path):
+    path = tmp_path / "capitals.csv"
+    path.write_text(f'{",".join(NEEDED).upper()}\n"a\nb","GPT-3\n175B",A100,64,2048,64\n', encoding="utf-8")
+    (one,) = validate(read(path))
+    assert one.prediction is not None
+    assert one.row.id == "a\nb"
 
 
 NUMBERS = st.sampled_from(

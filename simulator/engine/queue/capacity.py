@@ -13,6 +13,7 @@ from simulator.plan.model import Plan
 __all__ = ["Capacity", "capacity"]
 
 _ON_A_JOB = ("interruption", "setback")
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,9 @@ def capacity(plan: Plan, log: Log, *, training: bool = True) -> Capacity:
     training
         False: the same cluster with the same failures and no training job on it.
 
+    Under a cap the queue gets no more nodes than the power feeds that the training jobs have not set aside; what is off
+    is spread over the pools alike.
+
     A node that breaks at the moment at which a training job is struck was that job's; if it takes a healthy node
     instead, the queue loses that one to it.
     """
@@ -45,9 +49,26 @@ def capacity(plan: Plan, log: Log, *, training: bool = True) -> Capacity:
     installed = np.array([sample.installed for sample in samples], dtype=np.int64).reshape(len(samples), -1)
     healthy = np.array([sample.healthy for sample in samples], dtype=np.int64).reshape(len(samples), -1)
     working = np.array([sample.working for sample in samples], dtype=np.int64).reshape(len(samples), -1)
+    power = np.array([sample.spare_power for sample in samples], dtype=float)
     broken = np.diff(installed - healthy, axis=0, prepend=0).clip(min=0)
     if training:
         struck = np.array(sorted({event.time for event in log.events if event.kind in _ON_A_JOB}))
         broken[np.isin(time, struck)] = 0
         healthy = healthy - working
+    else:
+        power = _power(plan, time, installed)
+    asked = healthy @ np.array([pool.training_power for pool in plan.pools])
+    on = np.divide(power, asked, out=np.ones_like(power), where=asked > power)
+    healthy = np.floor(healthy * on[:, None] + _ROUNDING).astype(np.int64)
     return Capacity(time, healthy @ each, broken @ each, log.end)
+
+
+def _power(plan: Plan, time: NDArray[np.float64], installed: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the cap leaves beside the building when there are no training jobs; infinite without one. [W]"""
+    if not plan.power:
+        return np.full(len(time), np.inf)
+    watts = np.array([0.0, *(step.watts for step in plan.power)])
+    capped: NDArray[np.float64] = watts[np.searchsorted([step.time for step in plan.power], time, side="right")]
+    building = installed @ np.array([pool.standing_power for pool in plan.pools])
+    left: NDArray[np.float64] = np.maximum(capped - building, 0.0)
+    return left

@@ -3,16 +3,17 @@
 ====================== =================================================================================================
 blank                  filled with
 ====================== =================================================================================================
-params_b               the catalogue's model of that name
 year                   that of the catalogue's model of that name, if the accelerator was out by then; else three years
-                       after the accelerator's release, the middle of its service
+                       after the accelerator's release, the middle of its service; at most 2022 where a training run
+                       has fewer than 16 tokens a weight, for it was planned before anyone asked for 20
 n_accelerators         the power of two that would be done in a month at 40 % of the 16-bit peak
-experts                the catalogue's model of that name; else eight of E a token, each a third of the usual width of
-                       a dense model of the active parameters, E the power of two that gives the total
-precision              16 bit; in a benchmark the narrowest format of the accelerator
-framework              NVIDIA's own on its accelerators, NeMo: steps are as tuned as they can be, the share is what
-                       others lose against them; else unknown
-layout, batch, ...     as for step times (``simulator.validation.filling``)
+precision              16 bit, or what the catalogue says the model of that name was trained in; in a benchmark the
+                       fastest format of the accelerator
+framework              NVIDIA's own on its accelerators, Megatron-Bridge: steps are as tuned as they can be, what others
+                       lose against them is fitted; else unknown
+batch of training      4 million tokens up to a trillion in all, from then on as the root of all tokens (the batch that
+                       still pays grows about so, recalled), in sequences a multiple or a power of two
+shape, layout, ...     as for step times (``simulator.validation.filling``, ``proportions``)
 ====================== =================================================================================================
 
 A **benchmark** is a run whose arithmetic takes less than four hours at the 16-bit peak of its cluster: nobody restarts
@@ -26,23 +27,23 @@ from dataclasses import dataclass
 
 from simulator.hardware import Accelerator
 from simulator.units import DAY, HOUR
+from simulator.validation.filling import MODERN
 from simulator.validation.machines import accelerator
-from simulator.validation.names import known
+from simulator.validation.names import known, sizes
 from simulator.validation.rows import Inputs, UnreadableError, parse
-from simulator.validation.shapes import HEAD, usual
 from simulator.validation.training.rows import RunInputs
 from simulator.workload import Transformer
 
 __all__ = ["Steps", "steps"]
 
 _IN_SERVICE = 3  # years from an accelerator's release to the middle of its service
+_BEFORE, _FEW_TOKENS = 2022, 16  # Hoffmann et al., March 2022, ask for 20 tokens a weight; well short: planned before
 _USUAL_MFU = 0.4
+_USUAL_BATCH = 2**22  # tokens
 _USUAL_DAYS = 30
 _FEWEST = 8
-_TUNED = "NeMo"
+_TUNED = "Megatron-Bridge"
 _BENCHMARK = 4 * HOUR  # arithmetic at peak that ends within it is a benchmark's
-_PER_TOKEN = 8
-_EXPERT_VOCABULARY = 129280  # DeepSeek-V3's
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Steps:
     inputs: Inputs
     tokens: float
     parameters: float
+    active: float  # weights a token passes
+    peak: float  # of the accelerator in 16 bit [FLOP/s]
     benchmark: bool
     filled: tuple[str, ...]
 
@@ -66,62 +69,66 @@ def steps(run: RunInputs) -> Steps:
     """
     if run.tokens_b is None:
         raise UnreadableError("tokens_b: not stated")
-    if not run.accelerator:
-        raise UnreadableError("accelerator: not stated")
     chip = accelerator(run.accelerator)
     entry = known(run.model)
     filled: list[str] = []
-    total, active, shape = _shape(run, entry, filled)
     tokens = run.tokens_b * 1e9
+    total, active = _sizes(run, entry)
     peak = _peak(chip)
     seconds = 6 * active * tokens / peak  # of one accelerator at peak
     count = run.n_accelerators
     if count is None:
         filled.append("n_accelerators")
         count = 2 ** round(math.log2(max(seconds / (_USUAL_MFU * _USUAL_DAYS * DAY), _FEWEST)))
+    benchmark = seconds / count < _BENCHMARK
     year = run.year
     if year is None:
         filled.append("year")
-        year = entry.year if entry and entry.year >= chip.released else chip.released + _IN_SERVICE
-    benchmark = seconds / count < _BENCHMARK
+        year = _year(entry, chip, math.inf if benchmark else tokens / active)
     row = {
         "model": run.model, "accelerator": run.accelerator, "year": year, "n_accelerators": count,
-        "params_b": run.params_b, "precision": _narrowest(chip) if benchmark else "",
-        "framework": _TUNED if chip.vendor == "NVIDIA" else "", **shape,
+        "params_b": run.params_b, "active_params_b": run.active_params_b,
+        "precision": _fastest(chip) if benchmark else entry.trained_in if entry else "",
+        "framework": _TUNED if chip.vendor == "NVIDIA" else "",
     }  # fmt: skip
+    if not benchmark:
+        row |= {"seq_len": (length := _length(entry, year)), "global_batch_seqs": _batch(tokens, length, count)}
     inputs = parse({name: "" if value is None else str(value) for name, value in row.items()})
-    return Steps(inputs, tokens, total, benchmark, tuple(filled))
+    return Steps(inputs, tokens, total, active, peak, benchmark, tuple(filled))
+
+
+def _year(entry: Transformer | None, chip: Accelerator, tokens_per_weight: float) -> int:
+    year = entry.year if entry and entry.year >= chip.released else chip.released + _IN_SERVICE
+    return max(min(year, _BEFORE), chip.released) if tokens_per_weight < _FEW_TOKENS else year
+
+
+def _length(entry: Transformer | None, year: int) -> int:
+    return entry.context if entry else 4096 if year >= MODERN else 2048
+
+
+def _batch(tokens: float, length: int, count: int) -> int:
+    """Sequences of a step: 4 million tokens up to a run of a trillion, then as its root; dealt out evenly."""
+    wanted = _USUAL_BATCH * math.sqrt(max(tokens, 1e12) / 1e12) / length
+    return count * round(wanted / count) if wanted >= count else 2 ** max(round(math.log2(max(wanted, 1))), 0)
 
 
 def _peak(chip: Accelerator) -> float:
     return max(rate for name, rate in chip.peak.items() if str(name) in ("bf16", "fp16"))
 
 
-def _narrowest(chip: Accelerator) -> str:
-    return next((name for name in ("fp4", "fp8") if name in map(str, chip.peak)), "")
+def _fastest(chip: Accelerator) -> str:
+    """The format of the highest rate that training has recipes for: 8-bit integers only where XLA quantises."""
+    formats = ["bf16", "fp8", "fp4", *(["int8"] if chip.vendor == "Google" else [])]
+    rates = {str(name): rate for name, rate in chip.peak.items() if str(name) in formats}
+    return max(rates, key=lambda name: rates[name], default="")
 
 
-def _shape(run: RunInputs, entry: Transformer | None, filled: list[str]) -> tuple[float, float, dict[str, int | bool]]:
-    """All and active parameters, and the columns of a shape unless the catalogue knows the model."""
+def _sizes(run: RunInputs, entry: Transformer | None) -> tuple[float, float]:
+    """All and active parameters: those of the catalogue's model, else of the row or the model's name."""
     if entry is not None:
-        return entry.parameters, entry.active_parameters, {}
-    if run.params_b is None:
+        return entry.parameters, entry.active_parameters
+    named, named_active = sizes(run.model)
+    total = run.params_b * 1e9 if run.params_b is not None else named
+    if total is None:
         raise UnreadableError("params_b: not stated, and the catalogue has no model of that name")
-    total, active = run.params_b * 1e9, (run.active_params_b or run.params_b) * 1e9
-    if active > total:
-        raise UnreadableError(f"active_params_b: expected at most params_b = {run.params_b:g}")
-    sparse = active < total
-    if not sparse and "moe" in run.model.casefold():
-        raise UnreadableError("active_params_b: not stated for a mixture of experts, and the catalogue has no model "
-                              "of that name")  # fmt: skip
-    if not sparse:
-        return total, active, {}
-    filled.append("n_experts")
-    layers, hidden = usual(active)
-    heads = hidden // HEAD
-    each = (total / layers - 4 * hidden**2) / hidden**2  # experts of 3 h · h/3 weights, beside 4 h² of attention
-    return total, active, {
-        "layers": layers, "hidden": hidden, "heads": heads, "kv_heads": heads, "vocab": _EXPERT_VOCABULARY,
-        "n_experts": 2 ** round(math.log2(max(each, _PER_TOKEN))), "experts_topk": _PER_TOKEN,
-        "ffn_hidden": max(hidden // 3 // 64 * 64, 64), "gated_mlp": True,
-    }  # fmt: skip
+    return total, run.active_params_b * 1e9 if run.active_params_b is not None else named_active or total

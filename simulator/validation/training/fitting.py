@@ -1,19 +1,22 @@
-"""The share of a run, fitted; its error on sources left out; and the 80 % interval of a prediction."""
+"""What runs lose, fitted; its error on sources left out; and the 80 % interval of a prediction."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from simulator.validation.spread import Interval, quantiles
 from simulator.validation.training.outcome import RunOutcome
-from simulator.validation.training.predict import RunPrediction, Runs
+from simulator.validation.training.predict import RunPrediction, Runs, lost
 
-__all__ = ["Fitted", "LeftOut", "fit", "interval", "left_out"]
+__all__ = ["Fitted", "LeftOut", "fit", "hours", "interval", "left_out"]
 
 
+_GRID = np.arange(0.0, 2.001, 0.02)  # of either parameter
+_CAP = 0.6  # an error of log hours beyond it counts as this: what the source counted is not what was predicted
 _ENDS = (0.075, 0.925)
 """Quantiles that hold 82 % of the runs of a source left out; those at 5 and 95 % hold 89 %, at 10 and 90 % 75 %."""
 
@@ -22,7 +25,8 @@ _ENDS = (0.075, 0.925)
 class Fitted:
     """An entry of the shelf ``runs``, and how much it rests on."""
 
-    share: float
+    lost: float
+    lost_to_width: float
     low: float
     high: float
     largest: int
@@ -32,11 +36,13 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One run, predicted with the share and the interval that the other sources give."""
+    """One run, predicted with the losses and the interval that the other sources give."""
 
     outcome: RunOutcome
+    kind: str
     error: float
     inside: bool
+    fitted: float  # its error when its own source is among those fitted
 
 
 def interval(made: RunPrediction) -> Interval:
@@ -47,38 +53,62 @@ def interval(made: RunPrediction) -> Interval:
     return Interval(found.low, found.high, why)
 
 
-def _scored(outcomes: Iterable[RunOutcome]) -> dict[str, list[tuple[RunOutcome, RunPrediction, float]]]:
-    """What has both a prediction and a measurement: with measured over tuned hours, by kind."""
-    found = defaultdict(list)
+Scored = tuple[RunOutcome, RunPrediction, float]
+"""A run with both a prediction and a measurement, in accelerator-hours."""
+
+
+def _scored(outcomes: Iterable[RunOutcome]) -> dict[str, list[Scored]]:
+    """What can be fitted to, by kind."""
+    found: dict[str, list[Scored]] = defaultdict(list)
     for one in outcomes:
         if one.prediction is not None and one.measured is not None:
-            found[one.prediction.kind].append((one, one.prediction, one.measured / one.prediction.tuned_hours))
+            found[one.prediction.kind].append((one, one.prediction, one.measured))
     return found
 
 
 def fit(outcomes: Iterable[RunOutcome]) -> dict[str, Fitted]:
-    """The shelf: of training runs the median share; of benchmarks none is lost, by definition."""
+    """The shelf; benchmarks lose nothing beside their steps, by definition."""
     return {kind: _fit(kind, rows) for kind, rows in _scored(outcomes).items()}
 
 
-def _fit(kind: str, rows: Sequence[tuple[RunOutcome, RunPrediction, float]]) -> Fitted:
-    share = 1 / median(longer for _, _, longer in rows) if kind == "training" else 1.0
+def hours(made: RunPrediction, fitted: Fitted) -> float:
+    """Accelerator-hours of a run with other losses than the shelf's."""
+    return made.tuned_hours + lost(fitted.lost, fitted.lost_to_width, made.active) * made.arithmetic_hours
+
+
+def _fit(kind: str, rows: Sequence[Scored]) -> Fitted:
     sources = [one.run.source for one, _, _ in rows]
-    low, high = quantiles([longer * share for _, _, longer in rows], sources, _ENDS)
-    return Fitted(share, low, high, max(made.step.accelerators for _, made, _ in rows), len(rows), len(set(sources)))
+    anywhere, to_width = _least(rows) if kind == "training" else (0.0, 0.0)
+    found = Fitted(anywhere, to_width, 1.0, 1.0, max(made.step.accelerators for _, made, _ in rows), len(rows),
+                   len(set(sources)))  # fmt: skip
+    low, high = quantiles([measured / hours(made, found) for _, made, measured in rows], sources, _ENDS)
+    return replace(found, low=low, high=high)
+
+
+def _least(rows: Sequence[Scored]) -> tuple[float, float]:
+    """Both parameters with the least mean absolute error of log hours, capped."""
+    tuned, arithmetic, narrow, measured = np.array([
+        (made.tuned_hours, made.arithmetic_hours, lost(0.0, 1.0, made.active), found) for _, made, found in rows
+    ]).T  # fmt: skip
+    anywhere, to_width = np.meshgrid(_GRID, _GRID, indexing="ij")
+    beside = (anywhere[..., None] + to_width[..., None] * narrow) * arithmetic
+    errors = np.minimum(np.abs(np.log((tuned + beside) / measured)), _CAP).mean(axis=-1)
+    best = int(np.argmin(errors))
+    return round(float(anywhere.flat[best]), 2), round(float(to_width.flat[best]), 2)
 
 
 def left_out(outcomes: Iterable[RunOutcome]) -> list[LeftOut]:
     """Every run by the fit of the other sources; a kind that one source measured alone is left out."""
     found = []
     for kind, rows in _scored(outcomes).items():
+        everything = _fit(kind, rows)
         for source in sorted({one.run.source for one, _, _ in rows}):
             others = [row for row in rows if row[0].run.source != source]
             if others:
                 fitted = _fit(kind, others)
-                found += [
-                    LeftOut(one, 1 / (longer * fitted.share) - 1, fitted.low <= longer * fitted.share <= fitted.high)
-                    for one, _, longer in rows
-                    if one.run.source == source
-                ]
+                for one, made, measured in rows:
+                    if one.run.source == source:
+                        ratio = measured / hours(made, fitted)
+                        inside = fitted.low <= ratio <= fitted.high
+                        found.append(LeftOut(one, kind, 1 / ratio - 1, inside, hours(made, everything) / measured - 1))
     return found

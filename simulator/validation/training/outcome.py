@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulator.errors import SimulatorError
+from simulator.validation.outcome import repeated
 from simulator.validation.training.predict import RunPrediction, predict
 from simulator.validation.training.rows import Run
 
@@ -36,10 +38,12 @@ class RunOutcome:
 
 def validate(runs: Iterable[Run]) -> list[RunOutcome]:
     """Predict every run; one that cannot be predicted says why."""
-    return [_outcome(run) for run in runs]
+    runs = list(runs)
+    named = Counter(run.id for run in runs)
+    return [_outcome(run, named[run.id]) for run in runs]
 
 
-def _outcome(run: Run) -> RunOutcome:
+def _outcome(run: Run, named: int) -> RunOutcome:
     measured = _measured(run)
     if run.inputs is None:
         return RunOutcome(run, None, measured, run.fault)
@@ -47,7 +51,7 @@ def _outcome(run: Run) -> RunOutcome:
         made = predict(run.inputs)
     except SimulatorError as impossible:
         return RunOutcome(run, None, measured, " ".join(str(impossible).split()))
-    return RunOutcome(run, made, measured, "; ".join(made.step.remarks))
+    return RunOutcome(run, made, measured, "; ".join([*made.step.remarks, *repeated(named)]))
 
 
 def _measured(run: Run) -> float | None:

@@ -1,13 +1,19 @@
-"""One run predicted: accelerator-hours from the fastest step, the goodput of its size, and one share.
+"""One run predicted: accelerator-hours from the fastest step, what runs lose beside it, and the goodput of its size.
 
-    hours = tokens / (tokens/s of one accelerator) / (goodput · share) / 3600
+    hours = (tokens / tokens/s of one accelerator + L · F / P) / goodput / 3600
+    L = L_any + L_width · (N / 10¹⁰)^(-1/3)
+
+F is the arithmetic of the run, attention in full, P the accelerator's peak in 16 bit, N the weights a token passes.
+
+**L** is time lost for each second that the arithmetic takes at peak: the only two parameters fitted to runs, the same
+for all.  Part is the same for any model: evaluation, stalls, first phases, layouts that are not the fastest, runs begun
+anew.  Part is memory-bound work that tuned frameworks fuse or hide, whose share of the arithmetic falls as a model gets
+wider, and width grows as the cube root of the weights.  Losses add up: a step that is slow by itself, because of its
+network or its software, does not lose more of them.  A benchmark has none.  The shelf ``runs`` holds L, written by
+``seeds/calibration/fit_runs.py``.
 
 **Goodput** is Daly's closed form for a job of that size (:func:`goodput`).  A benchmark neither saves nor is
 interrupted.
-
-**Share** is the one parameter fitted to runs, the same for all: the hours that tuned steps would have taken over the
-hours that were spent.  It stands for layouts that are not the fastest, evaluation, first phases, stalls and runs begun
-anew.  A benchmark has none.  The shelf ``runs`` holds it, written by ``seeds/calibration/fit_runs.py``.
 """
 
 from __future__ import annotations
@@ -29,18 +35,20 @@ from simulator.validation.training.filling import steps
 from simulator.validation.training.rows import RunInputs
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["RunPrediction", "Runs", "goodput", "predict"]
+__all__ = ["RunPrediction", "Runs", "goodput", "lost", "predict"]
 
 _FLEET, _TPU_FLEET, _STORE = "llama-3-fleet", "tpu-v4", "parallel-filesystem"
+_REFERENCE = 1e10  # weights
 _STANDBY = 60.0  # a spare's way in [s]
 
 
 class Runs(CatalogueEntry):
-    """What hours of runs of one kind were found to be, over what their tuned steps would take."""
+    """What runs of one kind lose beside their steps, and how far off they were then."""
 
     shelf = "runs"
 
-    share: Fraction = Field(description="hours of the fastest steps over the hours spent, goodput taken out")
+    lost: Fraction = Field(ge=0, description="time for each second of arithmetic at peak, in any model")
+    lost_to_width: Fraction = Field(ge=0, description="the same that falls as width, at ten billion active weights")
     low: Ratio = Field(description="7.5 % quantile of measured over predicted hours")
     high: Ratio = Field(description="92.5 % quantile")
     largest: int = Field(ge=1, description="most accelerators that were measured at once")
@@ -53,7 +61,9 @@ class RunPrediction:
     hours: float  # accelerator-hours
     days: float | None  # where the size of the cluster is stated
     goodput: float
-    tuned_hours: float  # as if every step were the fastest: before the share
+    tuned_hours: float  # as if every step were the fastest and nothing lost beside it
+    arithmetic_hours: float  # of the model's FLOPs at the 16-bit peak, goodput taken out as of the others
+    active: float  # weights a token passes
     tokens_per_s: float  # of one accelerator, in a step
     mfu: float  # of a step
     flops: float  # of the whole run, attention in full
@@ -85,7 +95,9 @@ def predict(run: RunInputs) -> RunPrediction:
     made = step.predict(asked.inputs)
     useful = 1.0 if asked.benchmark else goodput(asked.parameters, made)
     tuned = asked.tokens / made.tokens_per_s / useful / HOUR
-    hours = tuned / Runs.load("benchmark" if asked.benchmark else "training").share
+    arithmetic = made.flops_per_token * asked.tokens / asked.peak / useful / HOUR
+    found = Runs.load("benchmark" if asked.benchmark else "training")
+    hours = tuned + lost(found.lost, found.lost_to_width, asked.active) * arithmetic
     if not math.isfinite(hours):
         raise UnreadableError("no finite time follows from these numbers")
     shaped = () if known(run.model) else ("shape",)
@@ -94,6 +106,8 @@ def predict(run: RunInputs) -> RunPrediction:
         days=hours / run.n_accelerators / 24 if run.n_accelerators else None,
         goodput=useful,
         tuned_hours=tuned,
+        arithmetic_hours=arithmetic,
+        active=asked.active,
         tokens_per_s=made.tokens_per_s,
         mfu=made.mfu,
         flops=made.flops_per_token * asked.tokens,
@@ -102,6 +116,11 @@ def predict(run: RunInputs) -> RunPrediction:
         benchmark=asked.benchmark,
         inferred=(*asked.filled, *shaped),
     )
+
+
+def lost(anywhere: float, to_width: float, active: float) -> float:
+    """Seconds lost beside the steps for each second of arithmetic at peak, L."""
+    return anywhere + to_width / math.cbrt(active / _REFERENCE)
 
 
 def goodput(parameters: float, made: step.Prediction) -> float:

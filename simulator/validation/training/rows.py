@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.validation.rows import UnreadableError, lines, positive, values
+from simulator.validation.rows import UnreadableError, fault_of, lines, positive, values
 
 __all__ = ["MEASURED", "NEEDED", "Run", "RunInputs", "RunMeasured", "read"]
 
@@ -62,7 +62,9 @@ def read(path: Path) -> list[Run]:
 
 
 def _run(row: dict[str, str]) -> Run:
-    inputs, fault = None, ""
+    inputs, fault = None, fault_of(row)
+    if fault:
+        return Run(row["id"], row.get("source_title", ""), None, fault, RunMeasured())
     try:
         inputs = values({k: v for k, v in row.items() if k not in MEASURED}, RunInputs)
     except UnreadableError as unreadable:

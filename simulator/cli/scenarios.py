@@ -1,159 +1,41 @@
-"""The command ``simgpu``: each command is one library call and one way to show it.
-
-Results go to stdout, messages to stderr.  Imports stand inside the commands so that ``--help`` is instant.
-"""
+"""The commands about scenarios, and about what their answers rest on."""
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from simulator.cli.terminal import (
+    ANSWERED,
+    INTERRUPTED,
+    MISSED,
+    MISTAKE,
+    UNFINISHED,
+    AsJson,
+    Asked,
+    Changes,
+    Out,
+    Progress,
+    Quiet,
+    Seed,
+    complete,
+    console,
+    print_json,
+    print_text,
+    share,
+)
 from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from simulator.plan import Frontier
     from simulator.run import RunResult
 
-__all__ = ["app", "main"]
-
-ANSWERED, MISSED, MISTAKE, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
-UNREAD = 141  # as of a process that SIGPIPE ended: whoever read the output, e.g. `head`, has heard enough
-_CODES = (
-    "Exit codes: 0 answered · 1 an expectation failed · 2 a mistake in the input · 3 not finished within the horizon "
-    "(also when an expectation failed: an unfinished run has not answered) · 130 interrupted."
-)
+__all__ = ["catalogue", "check", "compare", "new", "plan", "run", "schema", "sources", "tune", "validate"]
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Mistakes in the input end with the message alone; a traceback means a bug of ours."""
-    try:
-        yield
-    except SimulatorError as mistake:
-        typer.echo(str(mistake), err=True)
-        raise typer.Exit(MISTAKE) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except OSError as refused:
-        if refused.filename is not None:  # of a file, which `simulator.report.folder` should have told
-            raise
-        _let_go(sys.stdout)
-        if isinstance(refused, BrokenPipeError):
-            raise typer.Exit(UNREAD) from None
-        typer.echo(f"standard output: cannot be written: {refused.strerror or refused}", err=True)
-        raise typer.Exit(MISTAKE) from None
-
-
-def _let_go(stream: Any) -> None:
-    """Turn a stream that refuses its last words to nowhere, or Python complains of them again at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-class _Commands(TyperGroup):
-    """The commands; ``--help`` is printed while the context is made."""
-
-    def make_context(self, *arguments: Any, **options: Any) -> Any:
-        with _told():
-            return super().make_context(*arguments, **options)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _told():
-            return super().invoke(ctx)
-
-
-app = typer.Typer(
-    cls=_Commands,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="When does a training run end, what does it cost, and what holds it back?",
-    epilog=_CODES,
-)
-
-
-def _complete(incomplete: str) -> list[str]:
-    from simulator.scenario import packaged
-
-    return [name for name in packaged() if name.startswith(incomplete)]
-
-
-Asked = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="Scenario file, or name of a packaged one.", autocompletion=_complete)
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change one value, e.g. site.pue=1.1; may be repeated."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="DIR",
-        help="Folder for the results, by default one below runs/; one without run.json is incomplete.",
-        show_default=False,
-    ),
-]
-Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the scenario's.", show_default=False)]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but mistakes; --json still prints its document.")
-]
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        import simulator
-
-        typer.echo(f"simgpu {simulator.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    pass
-
-
-def _console() -> Console:
-    """A console for people: 80 to 100 columns wide, nothing in the text taken for markup."""
-    from rich.console import Console
-
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
-    console.width = min(max(console.width, 80), 100) if console.is_terminal else 100
-    return console
-
-
-def _print(shown: RenderableType) -> None:
-    """Print without the spaces that pad a table to its width."""
-    console = _console()
-    with console.capture() as captured:
-        console.print(shown, crop=False)  # an address that is cut is no address
-    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _print_json(document: Any) -> None:
-    from simulator.report.folder import as_json
-
-    typer.echo(as_json(document), nl=False)
-
-
-@app.command(epilog=_CODES)
 def run(
     asked: Asked,
     *,
@@ -170,23 +52,33 @@ def run(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that share many replicas.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Processes that may share the replicas, when that is faster; default: one a processor.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
+    from joblib import cpu_count
+
     from simulator.report.folder import check_writable
     from simulator.report.text import answer
     from simulator.run import run as run_scenario
 
     check_writable(out or Path("runs"))
-    with _Progress(replicas, shown=not quiet) as progress:
+    with Progress(replicas, shown=not quiet) as progress:
         result = run_scenario(
             asked,
             changes=changes or (),
             seed=seed,
             replicas=replicas,
-            precision=None if precision is None else _share(precision),
-            workers=workers,
+            precision=None if precision is None else share(precision),
+            workers=workers or cpu_count(),
             out=out,
             progress=progress,
         )
@@ -194,19 +86,12 @@ def run(
     if out is None:
         result.write(folder)
     if as_json:
-        _print_json({**result.to_dict(), "folder": str(folder)})
+        print_json({**result.to_dict(), "folder": str(folder)})
     elif not quiet:
-        _print(answer(result.answer(folder)))
+        print_text(answer(result.answer(folder)))
+    if result.stepwise and not quiet:
+        typer.echo(f"replicas were simulated event by event, the slow way, for {', '.join(result.stepwise)}", err=True)
     raise typer.Exit(_code(result))
-
-
-def _share(written: str) -> float:
-    from simulator.units import Unit
-
-    try:
-        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
-    except ValueError as unreadable:
-        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 def _code(result: RunResult) -> int:
@@ -219,42 +104,6 @@ def _code(result: RunResult) -> int:
     return ANSWERED if result.kept else MISSED
 
 
-class _Progress:
-    """A bar on stderr, once the replicas have taken a second and somebody is there to see it."""
-
-    def __init__(self, replicas: int, *, shown: bool) -> None:
-        import time
-
-        self._replicas = replicas
-        self._bar: Any = None
-        self._task: Any = None
-        self._clock, self._began = time.monotonic, time.monotonic()
-        self._shown = shown and replicas > 1 and sys.stderr.isatty()
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __call__(self, done: int) -> None:
-        if self._bar is None and self._shown and self._clock() - self._began > 1:
-            self._start()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done)
-
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("replicas"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("replicas", total=self._replicas)
-        self._bar.start()
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-@app.command()
 def plan(
     asked: Asked,
     *,
@@ -283,9 +132,9 @@ def plan(
         return
     reasons, best, expected = explain(scenario, made), outlook(made, failures=False), outlook(made)
     if as_json:
-        _print_json(as_dict(made, reasons, best=best, expected=expected))
+        print_json(as_dict(made, reasons, best=best, expected=expected))
     else:
-        _print(planned(made, reasons, best=best, expected=expected, ascii_only=_console().options.ascii_only))
+        print_text(planned(made, reasons, best=best, expected=expected, ascii_only=console().options.ascii_only))
 
 
 def _show_frontiers(found: Sequence[Frontier], *, as_json: bool, out: Path | None) -> None:
@@ -300,14 +149,13 @@ def _show_frontiers(found: Sequence[Frontier], *, as_json: bool, out: Path | Non
         check_writable(out)
         write(out / "pareto.png", partial(figures.save, figures.pareto(found)))
     if as_json:
-        _print_json(traded.as_dict(found))
+        print_json(traded.as_dict(found))
     else:
-        _print(traded.traded(found))
+        print_text(traded.traded(found))
         if out is not None:
             typer.echo(f"\nfiles: {out / 'pareto.png'}")
 
 
-@app.command()
 def tune(
     asked: Asked,
     *,
@@ -325,14 +173,13 @@ def tune(
         raise SimulatorError(f"--for: expected cost or time; got {goal!r}")
     found = search(read(asked, changes=changes or ()), goal="time" if goal == "time" else "cost", replicas=replicas)
     if as_json:
-        _print_json(as_dict(found))
+        print_json(as_dict(found))
     else:
-        _print(tuned(found))
+        print_text(tuned(found))
 
 
-@app.command()
 def compare(
-    asked: Annotated[list[str], typer.Argument(metavar="SCENARIO…", autocompletion=_complete)],
+    asked: Annotated[list[str], typer.Argument(metavar="SCENARIO…", autocompletion=complete)],
     *,
     changes: Changes = None,
     as_json: AsJson = False,
@@ -368,30 +215,28 @@ def compare(
         write(files[-1], partial(figures.save, figures.compare(possible)))
     if as_json:
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        _print_json({"scenarios": rows, "folder": str(out)})
+        print_json({"scenarios": rows, "folder": str(out)})
     elif markdown:
         typer.echo(listing.markdown(frame), nl=False)
     else:
-        _print(listing.comparison(frame))
+        print_text(listing.comparison(frame))
         typer.echo(f"\nfiles: {', '.join(map(str, files))}")
     if len(possible) < len(frame):
         typer.echo(f"{len(frame) - len(possible)} of {len(frame)} scenarios cannot be planned", err=True)
         raise typer.Exit(MISTAKE)
 
 
-@app.command()
-def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario files or names.")]) -> None:
-    """Validate scenarios without running them; reports every mistake in all of them."""
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario or study files, or names of them.")],
+) -> None:
+    """Validate scenarios and studies without running them; reports every mistake in all of them."""
     from simulator.errors import ScenarioError
-    from simulator.plan import plan as make_plan
-    from simulator.plan.queue import queue_plan
-    from simulator.scenario import read
+    from simulator.study.file import is_study
 
     wrong = False
     for file in files:
         try:
-            scenario = read(file)
-            queue_plan(scenario, make_plan(scenario).pools)
+            said = _valid_study(file) if is_study(file) else _valid_scenario(file)
         except ScenarioError as mistake:  # names file and line itself
             wrong = True
             typer.echo(str(mistake), err=True)
@@ -399,12 +244,28 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
             wrong = True
             typer.echo(f"{file}: {mistake}", err=True)
         else:
-            typer.echo(f"{file}: valid")
+            typer.echo(f"{file}: {said}")
     if wrong:
         raise typer.Exit(MISTAKE)
 
 
-@app.command()
+def _valid_scenario(file: str) -> str:
+    from simulator.plan import plan as make_plan
+    from simulator.plan.queue import queue_plan
+    from simulator.scenario import read
+
+    scenario = read(file)
+    queue_plan(scenario, make_plan(scenario).pools)
+    return "valid"
+
+
+def _valid_study(file: str) -> str:
+    from simulator.study.file import read_study
+
+    study = read_study(file)
+    return "\n".join((f"valid, {study.extent}", *(f"{file}: {note}" for note in study.remarks)))
+
+
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new scenario; the file is NAME.yaml, in this folder.")],
     parent: Annotated[str, typer.Option("--from", metavar="SCENARIO", help="What it starts from.")],
@@ -421,21 +282,23 @@ def new(
     typer.echo(f"{path} written; simgpu check {path} validates it, simgpu run {path} answers it")
 
 
-@app.command()
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    *,
+    study: Annotated[bool, typer.Option("--study", help="Of study files instead.")] = False,
 ) -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario or study files, for editors."""
     from simulator.report.folder import write
     from simulator.scenario import schema_text
+    from simulator.study.json_schema import study_schema_text
 
+    text = study_schema_text() if study else schema_text()
     if out is None:
-        typer.echo(schema_text(), nl=False)
+        typer.echo(text, nl=False)
     else:
-        write(out, lambda beside: beside.write_text(schema_text(), encoding="utf-8"))
+        write(out, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-@app.command()
 def catalogue(
     shelf: Annotated[str | None, typer.Argument(help="E.g. accelerators.")] = None,
     name: Annotated[str | None, typer.Argument(help="E.g. H100-SXM; aliases work.")] = None,
@@ -444,14 +307,13 @@ def catalogue(
     from simulator.report import listing
 
     if shelf is None:
-        _print(listing.shelves())
+        print_text(listing.shelves())
     elif name is None:
-        _print(listing.shelf(shelf))
+        print_text(listing.shelf(shelf))
     else:
-        _print(listing.entry(shelf, name))
+        print_text(listing.entry(shelf, name))
 
 
-@app.command()
 def sources(asked: Asked, changes: Changes = None) -> None:
     """Print the bibliography of a scenario: what its numbers rest on."""
     from simulator.plan import plan as make_plan
@@ -460,10 +322,9 @@ def sources(asked: Asked, changes: Changes = None) -> None:
 
     scenario = read(asked, changes=changes or ())
     made = make_plan(scenario)
-    _print(listing.rests_on(scenario.evidence, made.references))
+    print_text(listing.rests_on(scenario.evidence, made.references))
 
 
-@app.command()
 def validate(
     file: Annotated[
         Path | None,
@@ -502,22 +363,7 @@ def validate(
             raise SimulatorError(f"--figure: expected measurements to draw; {file} has verdicts only")
         write(figure, partial(figures.save, figures.validation(drawn)))
     if as_json:
-        _print_json(found[0].document | ({} if file else {"also": [one.document for one in found[1:]]}))
+        print_json(found[0].document | ({} if file else {"also": [one.document for one in found[1:]]}))
     else:
         for one in found:
-            _print(scored(one.document))
-
-
-def main() -> None:
-    """Run ``simgpu``."""
-    # A run makes hundreds of thousands of small objects that live to its end; looking for cycles among them every 700
-    # costs a tenth of the whole process.
-    gc.set_threshold(100_000, 10, 5)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows "?" rather than a traceback
-            stream.reconfigure(errors="replace")
-    app()
-
-
-if __name__ == "__main__":
-    main()
+            print_text(scored(one.document))

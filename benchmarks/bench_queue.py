@@ -1,4 +1,4 @@
-"""How long a queue takes and how much memory: ``python benchmarks/queue.py [JOBS]``, one million by default.
+"""How long a queue takes and how much memory: ``python benchmarks/bench_queue.py [JOBS]``, one million by default.
 
 One row a case: jobs, accelerators, load, processor seconds to draw and to serve, jobs that were stopped, mean share in
 use, relative error of the books, and the largest memory so far.  The last case has what the search for jobs to fill
