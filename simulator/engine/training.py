@@ -347,7 +347,7 @@ class Training:
     # Going on without a replica.
 
     def _can_go_on(self, cause: Cause) -> bool:
-        """Whether the failure takes one replica of several and leaves the others, whose nodes can be made good."""
+        """Whether the failure leaves replicas, and its nodes can be made good."""
         elastic, rung = self._job.elastic, self._rung
         return (
             elastic is not None
@@ -355,12 +355,11 @@ class Training:
             and self.run is not None
             and self._state is State.RUNNING
             and not cause.latency
-            and rung.replicas - self._out > 1
-            and cause.evicted * rung.replicas <= sum(rung.nodes)
+            and rung.replicas - self._out > _taken(cause, rung)
         )
 
     def _lose_a_replica(self, cause: Cause) -> None:
-        """All stall, then the others go on while one restarts; nothing is read back from before the failure.
+        """All stall, then the others go on while those it takes restart; nothing is read back from before the failure.
 
             G = 1 − (s + o / D) / M
 
@@ -385,15 +384,16 @@ class Training:
         self._forget_timer()
         self._settle(self.run.stretch.cut(now - self.since), now)
         cluster.compute(self._index, False)
-        self._out += 1
+        taken = _taken(cause, rung)
+        self._out += taken
         out = cause.detection + cluster.time_to_join(now, lost) + rung.restart + rung.load
-        self._calendar.after(stall + out, partial(self._rejoin, rung))
+        self._calendar.after(stall + out, partial(self._rejoin, rung, taken))
         self._return = lambda _: ((Activity.RECOVERY, stall),)
         self._come_back()
 
-    def _rejoin(self, rung: Rung) -> None:
+    def _rejoin(self, rung: Rung, taken: int) -> None:
         if self._out and self._rung is rung:
-            self._out -= 1
+            self._out = max(0, self._out - taken)
             self._change_speed()
 
     def _speed(self) -> float:
@@ -535,6 +535,11 @@ class Training:
         self._worked[self._number(self._held())] += full
         self._running += time - self.since
         self.run, self.since = None, time
+
+
+def _taken(cause: Cause, rung: Rung) -> int:
+    """Replicas a failure takes: those on the nodes it takes, which stand together; one at least."""
+    return math.ceil(max(1, cause.evicted) * rung.replicas / sum(rung.nodes))
 
 
 def _restart(found_out: float, attempts: int, memory: bool, rung: Rung) -> tuple[Phase, ...]:

@@ -273,7 +273,8 @@ def _rung(
     saving = _saving(scenario.checkpoint, write, met, job.name)
     goodput = met.goodput(saving)
     if job.elastic is not None and answer.layout.data > 1:
-        out = (job.elastic + met.recovery / answer.layout.data) / met.mtti
+        lost = math.ceil(answer.layout.data / sum(nodes)) / answer.layout.data  # a node may hold several replicas
+        out = (job.elastic + met.recovery * lost) / met.mtti
         goodput = max(goodput, saving.interval / (saving.interval + saving.save) / (1 + out))
     if goodput < _HOPELESS:
         raise PlanError(
