@@ -20,7 +20,7 @@ __all__ = [
     "DAY", "HOUR", "MINUTE", "YEAR",
     "Area", "Bytes", "CarbonIntensity", "CarbonMass", "Count", "DataRate", "Dollars", "DollarsPerSecond",
     "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Rate",
-    "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "show",
+    "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show",
 ]  # fmt: skip
 
 MINUTE = 60.0
@@ -173,6 +173,36 @@ def base_value(written: Any) -> tuple[float, str]:
     if match is None or not match[2]:
         raise ValueError(f"expected a number with a unit; got {written!r}")
     return float(re.sub(r"[_ ]", "", match[1])) * _factor(match[2])[0], match[2]
+
+
+def quantity(written: Any) -> tuple[float, str]:
+    """Number and unit as they are written; a bare number has the unit ``''``."""
+    match = None if isinstance(written, bool) else _WRITTEN.fullmatch(str(written))
+    if match is None:
+        raise ValueError(f"expected a number, with its unit if it has one; got {str(written)[:80]!r}")
+    return float(re.sub(r"[_ ]", "", match[1])), match[2]
+
+
+def ratio(unit: str, other: str) -> float:
+    """How many of the ``other`` unit one ``unit`` is: ``ratio('h', 'min')`` is 60.
+
+    Raises
+    ------
+    ValueError
+        A unit is unknown, or the two measure different things.
+    """
+    if unit == other:
+        return 1.0
+    sizes = []
+    for one in (unit, other):
+        try:
+            sizes.append(_factor(one) if one else (1.0, ()))
+        except Exception as unreadable:  # as in Unit.parse
+            raise ValueError(f"expected a known unit; got {one!r}{did_you_mean(one, _unit_names())}") from unreadable
+    if sizes[0][1] != sizes[1][1]:
+        shown = [repr(one) if one else "none" for one in (other, unit)]
+        raise ValueError(f"expected two units of one kind; got {' and '.join(shown)}")
+    return sizes[0][0] / sizes[1][0]
 
 
 def show(value: float, unit: str, digits: int = 3) -> str:

@@ -271,6 +271,7 @@ def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: floa
         "scaleup": rate * share,
         "domain": int(members),
         "scaleout": 1.0,  # nothing leaves the domain
+        "exchange": 1.0,
         "launch": launch,
         "spans": (),
         "tapers": (),

@@ -7,6 +7,7 @@ overrides it for one field, and ``estimates: {field: why}`` marks a value that n
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.errors import CatalogueError, did_you_mean
 
-__all__ = ["SHELVES", "CatalogueEntry", "canonical", "entry", "leaves", "names", "references", "source"]
+__all__ = ["SHELVES", "CatalogueEntry", "canonical", "digest", "entry", "leaves", "names", "references", "source"]
 
 SHELVES = (
     "accelerators", "efficiencies", "failures", "fabrics", "models", "nodes", "prices", "runs", "sites", "software",
@@ -57,6 +58,15 @@ class CatalogueEntry(BaseModel):
 def _loaded(kind: type[CatalogueEntry], name: str) -> Any:
     """Entries are frozen and shelves never change, so each is read and checked once."""
     return kind.model_validate(entry(kind.shelf, name))
+
+
+@cache
+def digest() -> str:
+    """SHA-256 of all shelves: numbers of two catalogues are not comparable."""
+    found = hashlib.sha256()
+    for shelf in SHELVES:
+        found.update((_FOLDER / f"{shelf}.yaml").read_bytes())
+    return found.hexdigest()
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli import scenarios
+from simulator.cli import analysis, scenarios, studies
 from simulator.cli.terminal import CODES, Commands
 
 __all__ = ["app", "main"]
@@ -29,6 +29,10 @@ for _command in (
     scenarios.plan,
     scenarios.tune,
     scenarios.compare,
+    studies.sweep,
+    studies.results,
+    analysis.sensitivity,
+    analysis.optimise,
     scenarios.check,
     scenarios.new,
     scenarios.schema,

@@ -25,6 +25,7 @@ from simulator.cli.terminal import (
     console,
     print_json,
     print_text,
+    share,
 )
 from simulator.errors import SimulatorError
 
@@ -51,10 +52,20 @@ def run(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that share many replicas.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Processes that may share the replicas, when that is faster; default: one a processor.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
+    from joblib import cpu_count
+
     from simulator.report.folder import check_writable
     from simulator.report.text import answer
     from simulator.run import run as run_scenario
@@ -66,8 +77,8 @@ def run(
             changes=changes or (),
             seed=seed,
             replicas=replicas,
-            precision=None if precision is None else _share(precision),
-            workers=workers,
+            precision=None if precision is None else share(precision),
+            workers=workers or cpu_count(),
             out=out,
             progress=progress,
         )
@@ -78,16 +89,9 @@ def run(
         print_json({**result.to_dict(), "folder": str(folder)})
     elif not quiet:
         print_text(answer(result.answer(folder)))
+    if result.stepwise and not quiet:
+        typer.echo(f"replicas were simulated event by event, the slow way, for {', '.join(result.stepwise)}", err=True)
     raise typer.Exit(_code(result))
-
-
-def _share(written: str) -> float:
-    from simulator.units import Unit
-
-    try:
-        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
-    except ValueError as unreadable:
-        raise SimulatorError(f"--precision: {unreadable}") from unreadable
 
 
 def _code(result: RunResult) -> int:
@@ -222,18 +226,17 @@ def compare(
         raise typer.Exit(MISTAKE)
 
 
-def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario files or names.")]) -> None:
-    """Validate scenarios without running them; reports every mistake in all of them."""
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Scenario or study files, or names of them.")],
+) -> None:
+    """Validate scenarios and studies without running them; reports every mistake in all of them."""
     from simulator.errors import ScenarioError
-    from simulator.plan import plan as make_plan
-    from simulator.plan.queue import queue_plan
-    from simulator.scenario import read
+    from simulator.study.file import is_study
 
     wrong = False
     for file in files:
         try:
-            scenario = read(file)
-            queue_plan(scenario, make_plan(scenario).pools)
+            said = _valid_study(file) if is_study(file) else _valid_scenario(file)
         except ScenarioError as mistake:  # names file and line itself
             wrong = True
             typer.echo(str(mistake), err=True)
@@ -241,9 +244,26 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Sc
             wrong = True
             typer.echo(f"{file}: {mistake}", err=True)
         else:
-            typer.echo(f"{file}: valid")
+            typer.echo(f"{file}: {said}")
     if wrong:
         raise typer.Exit(MISTAKE)
+
+
+def _valid_scenario(file: str) -> str:
+    from simulator.plan import plan as make_plan
+    from simulator.plan.queue import queue_plan
+    from simulator.scenario import read
+
+    scenario = read(file)
+    queue_plan(scenario, make_plan(scenario).pools)
+    return "valid"
+
+
+def _valid_study(file: str) -> str:
+    from simulator.study.file import read_study
+
+    study = read_study(file)
+    return "\n".join((f"valid, {study.extent}", *(f"{file}: {note}" for note in study.remarks)))
 
 
 def new(
@@ -264,15 +284,19 @@ def new(
 
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    *,
+    study: Annotated[bool, typer.Option("--study", help="Of study files instead.")] = False,
 ) -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario or study files, for editors."""
     from simulator.report.folder import write
     from simulator.scenario import schema_text
+    from simulator.study.json_schema import study_schema_text
 
+    text = study_schema_text() if study else schema_text()
     if out is None:
-        typer.echo(schema_text(), nl=False)
+        typer.echo(text, nl=False)
     else:
-        write(out, lambda beside: beside.write_text(schema_text(), encoding="utf-8"))
+        write(out, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def catalogue(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANSWERED", "CODES", "INTERRUPTED", "MISSED", "MISTAKE", "UNFINISHED", "AsJson", "Asked", "Changes", "Commands",
-    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text",
+    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text", "share",
 ]  # fmt: skip
 
 ANSWERED, MISSED, MISTAKE, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -129,13 +129,23 @@ def print_json(document: Any) -> None:
     typer.echo(as_json(document), nl=False)
 
 
+def share(written: str) -> float:
+    """The value of ``--precision``."""
+    from simulator.units import Unit
+
+    try:
+        return Unit("", "share of the mean time to train", "1 %", zero=False).parse(written)
+    except ValueError as unreadable:
+        raise SimulatorError(f"--precision: {unreadable}") from unreadable
+
+
 class Progress:
     """A bar on stderr, once the replicas have taken a second and somebody is there to see it."""
 
-    def __init__(self, replicas: int, *, shown: bool) -> None:
+    def __init__(self, replicas: int, *, shown: bool, of: str = "replicas") -> None:
         import time
 
-        self._replicas = replicas
+        self._replicas, self._of = replicas, of
         self._bar: Any = None
         self._task: Any = None
         self._clock, self._began = time.monotonic, time.monotonic()
@@ -155,9 +165,9 @@ class Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("replicas"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
+        columns = (TextColumn(self._of), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"))
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("replicas", total=self._replicas)
+        self._task = self._bar.add_task(self._of, total=self._replicas)
         self._bar.start()
 
     def __exit__(self, *_: object) -> None:

@@ -130,6 +130,7 @@ class Hazards:
         self._cohorts: list[Cohort] = []
         self._since = 0.0
         self.timer: Timer | None = None
+        self._nearest = self.clocks[0]
         self._refreshing: Timer | None = None
         self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
         for index, member in enumerate(self.members):
@@ -183,8 +184,12 @@ class Hazards:
 
     def arm(self) -> None:
         """Wait for the next strike."""
-        now, moment = self._calendar.now, min([clock.next for clock in self.clocks])
-        self.timer = self._calendar.after(max(moment - now, 0.0), self._strike) if moment < math.inf else None
+        nearest = self.clocks[0]
+        for clock in self.clocks:
+            if clock.next < nearest.next:
+                nearest = clock
+        self._nearest, wait = nearest, max(nearest.next - self._calendar.now, 0.0)
+        self.timer = self._calendar.after(wait, self._strike) if wait < math.inf else None
 
     def _refresh(self) -> None:
         """Bring ages and hazards of all cohorts to the middle of the time until this is called again."""
@@ -229,7 +234,7 @@ class Hazards:
     # Strikes.
 
     def _strike(self) -> None:
-        clock = min(self.clocks, key=_next)
+        clock = self._nearest
         reading, index = clock.due[0]
         heapreplace(clock.due, (reading + self.arrivals[index].exponential(1.0) / self.rates[index], index))
         clock.aim()
@@ -348,10 +353,6 @@ class Hazards:
         else:
             self._begin(cohort.pool, 1)
         self._refresh()
-
-
-def _next(clock: Clock) -> float:
-    return clock.next
 
 
 def _clock_of(member: Cause | Domain) -> int:

@@ -86,6 +86,9 @@ class Efficiency(CatalogueEntry):
     half_keys: float = Field(default=0, ge=0, description="keys a query meets at which attention runs at half speed")
     narrow_heads: float = Field(default=0, ge=0, description="exponent by which heads under 128 wide slow attention")
     network: Fraction = Field(description="share of the wire rate large messages reach between nodes")
+    exchange: Fraction = Field(
+        default=0.75, description="share of that which all-to-alls reach, whose many small flows meet in the switches"
+    )
     scaleup: Fraction = Field(description="share of the scale-up wire rate large messages reach")
     permute: Fraction = Field(
         description="share of a streaming operator's rate that permuting tokens for experts reaches"

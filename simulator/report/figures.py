@@ -1,6 +1,5 @@
 """Figures: functions from a frame to Axes.
 
-The palette is Okabe and Ito's, told apart by all common kinds of colour vision; curves differ in their dashes too.
 matplotlib's object interface only: no global state, no display, the same bytes for the same numbers.
 """
 
@@ -19,6 +18,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from simulator.report.look import (
+    BLACK,
+    BLUE,
+    DPI,
+    GREEN,
+    LINES,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILION,
+    YELLOW,
+)  # fmt: skip
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -30,9 +43,6 @@ __all__ = [
     "queue", "save", "trained", "validation",
 ]  # fmt: skip
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
 _ROWS = {
     "capital": (BLUE, ""),
     "network": (SKY, "///"),
@@ -46,20 +56,7 @@ _TICKS = {
     "zero_formats": ["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
     "offset_formats": ["", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y"],
 }
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "hatch.linewidth": 0.4,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 _dates: Any = matplotlib.dates  # its constructors are untyped
-_DPI = 110
 _BINS = 240
 
 
@@ -246,8 +243,8 @@ def dashboard(
     """One run on one page: nodes, tokens, power and cost against date, under the answer in words."""
     above = textwrap.wrap(re.sub(r"(?<=\d) (?=\S)", "\N{NO-BREAK SPACE}", headline), 98)  # `$412 M` in one piece
     below = textwrap.wrap(subtitle, 150)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 7), dpi=_DPI)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 7), dpi=DPI)
         FigureCanvasAgg(figure)
         # Margins in inches by the number of lines: the same look as a layout engine's, in two thirds of its time.
         top, bottom = 1 - (0.42 + 0.22 * len(above)) / 7, (0.52 + 0.14 * len(below)) / 7
@@ -313,8 +310,8 @@ def delay(axes: Axes, table: pd.DataFrame) -> None:
 
 def queue(over_time: pd.DataFrame, table: pd.DataFrame, *, headline: str) -> Figure:
     """What the training jobs do to everyone else, on one page."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 4), dpi=_DPI, layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 4), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         panels: Any = figure.subplots(1, 3)
         in_use(panels[0], over_time)
@@ -335,8 +332,8 @@ _SHOWN = {"time_to_train_d": 1.0, "cost_usd": 1e-6, "energy_MWh": 1e-3, "mfu": 1
 
 def compare(frame: pd.DataFrame) -> Figure:
     """Scenarios side by side: one panel a measure, one bar a scenario; hatched where it did not finish."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(12, 1.6 + 0.42 * len(frame)), dpi=_DPI, layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(12, 1.6 + 0.42 * len(frame)), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         places = np.arange(len(frame))[::-1]
         panels: Any = figure.subplots(1, len(_MEASURES), sharey=True)
@@ -366,18 +363,17 @@ def compare(frame: pd.DataFrame) -> Figure:
 
 
 _CURVES = (("time_to_train", "d", "days", 1.0), ("cost", "usd", "million USD", 1e-6))
-_LINES = ((BLUE, "-", "o"), (VERMILION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"))
 
 
 def curves(frame: pd.DataFrame) -> Figure:
     """Time and cost against size, one line a scenario, bands from P5 to P95; both axes logarithmic."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 4.4), dpi=_DPI, layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.4), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         panels: Any = figure.subplots(1, len(_CURVES))
         for axes, (measure, unit, words, scale) in zip(panels, _CURVES, strict=True):
             for number, (name, rows) in enumerate(frame.groupby("scenario", sort=False)):
-                color, dashes, marker = _LINES[number % len(_LINES)]
+                color, dashes, marker = LINES[number % len(LINES)]
                 known = rows[rows[f"{measure}_{unit}"].notna()]
                 size = known["accelerators"].to_numpy(float)
                 low, high = (known[f"{measure}_{end}_{unit}"].to_numpy(float) * scale for end in ("p5", "p95"))
@@ -420,8 +416,8 @@ def validation(frames: Mapping[str, pd.DataFrame]) -> Figure:
 
     A frame has the columns ``family``, ``measured``, ``predicted``.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.6 * len(frames), 7), dpi=_DPI, layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6 * len(frames), 7), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         panels: Any = figure.subplots(1, len(frames), squeeze=False)[0]
         for axes, (kind, frame) in zip(panels, frames.items(), strict=True):
@@ -431,8 +427,8 @@ def validation(frames: Mapping[str, pd.DataFrame]) -> Figure:
 
 def pareto(frontiers: Sequence[Frontier]) -> Figure:
     """Step time against memory left and against accelerators, one row of panels a job; the frontiers as lines."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 4.2 * len(frontiers)), dpi=_DPI, layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.2 * len(frontiers)), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         grid: Any = figure.subplots(len(frontiers), 2, squeeze=False)
         for (memory, size), one in zip(grid, frontiers, strict=True):

@@ -29,8 +29,8 @@ _BOUNDS = {
 }  # fmt: skip
 
 
-def translated(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[tuple[Path, str]]:
-    """Path and message of each of pydantic's errors about ``data``."""
+def translated(errors: Iterable[Mapping[str, Any]], data: Any, root: Any = Scenario) -> Iterator[tuple[Path, str]]:
+    """Path and message of each of pydantic's errors about ``data``, whose schema is ``root``."""
     for error in errors:
         path, label = _path(error, data)
         found = at(data, path)
@@ -42,7 +42,7 @@ def translated(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[tuple
             continue  # a word was meant, and the words there are are told
         if error["loc"][-1:] == ("[key]",):
             found = path[-1]
-        message = _message(error, path, found, or_mapping=bool(label))
+        message = _message(error, path, found, root, or_mapping=bool(label))
         yield path, message if len(message) <= _LONGEST else f"{message[: _LONGEST - 2]} …"
 
 
@@ -61,23 +61,24 @@ def _path(error: Mapping[str, Any], data: Any) -> tuple[Path, bool]:
     return tuple(path), label
 
 
-def _message(error: Mapping[str, Any], path: Path, found: Any, *, or_mapping: bool) -> str:
+def _message(error: Mapping[str, Any], path: Path, found: Any, root: Any, *, or_mapping: bool) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])  # ours already
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, root)
     if kind in ("too_short", "too_long"):
         return f"expected {_size(kind, context)} of them; got {context['actual_length']}"
     hint = ""
     if kind == "literal_error" and isinstance(found, str):
         hint = did_you_mean(found, _choices(context["expected"]))
-    return f"expected {_expected(kind, path, context, error['msg'], or_mapping=or_mapping)}; got {_shown(found)}{hint}"
+    expected = _expected(kind, path, context, error["msg"], root, or_mapping=or_mapping)
+    return f"expected {expected}; got {_shown(found)}{hint}"
 
 
-def _expected(kind: str, path: Path, context: Mapping[str, Any], original: str, *, or_mapping: bool) -> str:
+def _expected(kind: str, path: Path, context: Mapping[str, Any], original: str, root: Any, *, or_mapping: bool) -> str:
     if kind == "missing":
-        field = field_at(path)
+        field = field_at(path, root)
         return f"a value ({field.description})" if field is not None and field.description else "a value"
     if kind == "literal_error":
         return f"{context['expected']}{' or a mapping' if or_mapping else ''}"
@@ -98,8 +99,8 @@ def _choices(expected: str) -> list[str]:
     return [word.strip("' ") for part in expected.split(",") for word in part.split(" or ")]
 
 
-def _unknown_key(path: Path) -> str:
-    annotation: Any = Scenario
+def _unknown_key(path: Path, root: Any) -> str:
+    annotation: Any = root
     for part in path[:-1]:
         annotation = inner(annotation, part)
     known = keys(annotation)

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.scenario.schema import SHORT, Scenario
 
-__all__ = ["file_schema", "schema_text"]
+__all__ = ["as_written", "file_schema", "schema_text"]
 
 # Reached through mappings only, so a file with a parent may leave out any key.  List items replace as a whole and
 # keep their required keys.
@@ -34,17 +34,17 @@ def file_schema() -> dict[str, Any]:
     }
     schema["title"] = "simgpu scenario"
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written: dict[str, Any] = _as_written(schema)
+    written: dict[str, Any] = as_written(schema)
     return written
 
 
-def _as_written(schema: Any) -> Any:
+def as_written(schema: Any) -> Any:
     """Whole numbers may be written ``12_500``, which a YAML 1.2 editor takes for text."""
     if isinstance(schema, list):
-        return [_as_written(part) for part in schema]
+        return [as_written(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    parts = {key: _as_written(value) for key, value in schema.items()}
+    parts = {key: as_written(value) for key, value in schema.items()}
     if parts.get("type") == "integer":
         parts |= {"type": ["integer", "string"], "pattern": r"^\d[\d_]*$"}
     return parts

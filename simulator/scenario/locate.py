@@ -1,9 +1,12 @@
-"""Where scenarios are: a file the user names, or one that came with the package."""
+"""Where scenarios and studies are: a file the user names, or one that came with the package."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import simulator
 from simulator.errors import Fault, ScenarioError, did_you_mean
@@ -13,26 +16,32 @@ __all__ = ["find", "packaged"]
 _ENDINGS = (".yaml", ".yml")
 
 
+Kind = Literal["scenario", "study"]
+_FOLDERS: Mapping[Kind, str] = MappingProxyType({"scenario": "scenarios", "study": "studies"})
+
+
 @cache
-def _folder() -> Path:
+def _folder(kind: Kind) -> Path:
     """``packaged_scenarios`` in a wheel; the repository's ``scenarios`` in a checkout."""
     package = Path(simulator.__file__).parent
-    shipped = package / "packaged_scenarios"
-    return shipped if shipped.is_dir() else package.parent / "scenarios"
+    shipped = package / f"packaged_{_FOLDERS[kind]}"
+    return shipped if shipped.is_dir() else package.parent / _FOLDERS[kind]
 
 
-def packaged() -> tuple[str, ...]:
-    """Names of the scenarios that came with the package."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+def packaged(kind: Kind = "scenario") -> tuple[str, ...]:
+    """Names of the scenarios, or of the studies, that came with the package."""
+    return tuple(sorted(path.stem for path in _folder(kind).glob("*.yaml")))
 
 
-def find(name_or_path: str | Path, *, beside: Path | None = None) -> Path:
-    """The file a user means: an existing file first, then a packaged scenario of that name.
+def find(name_or_path: str | Path, *, beside: Path | None = None, kind: Kind = "scenario") -> Path:
+    """The file a user means: an existing file first, then a packaged one of that name.
 
     Parameters
     ----------
     beside
         Folder in which a relative path begins; the working folder by default.
+    kind
+        Of the packaged ones.
 
     Raises
     ------
@@ -41,15 +50,15 @@ def find(name_or_path: str | Path, *, beside: Path | None = None) -> Path:
     """
     text = str(name_or_path)
     if not text.strip() or "\x00" in text:
-        raise ScenarioError([Fault(repr(text), None, "", "expected a scenario file or name; got none")])
+        raise ScenarioError([Fault(repr(text), None, "", f"expected a {kind} file or name; got none")])
     path = Path(text) if beside is None else beside / text
     try:
         if path.is_file():
             return path
         name = text.removesuffix(".yaml")
-        if name in packaged():
-            return _folder() / f"{name}.yaml"
-        raise ScenarioError([Fault(text, None, "", _absent(path, text))])
+        if name in packaged(kind):
+            return _folder(kind) / f"{name}.yaml"
+        raise ScenarioError([Fault(text, None, "", _absent(path, text, kind))])
     except OSError as unreachable:  # a name too long, a loop of links, a folder that may not be entered
         message = f"expected a readable file; got {unreachable.strerror}"
         raise ScenarioError([Fault(text[:200], None, "", message)]) from unreachable
@@ -68,14 +77,13 @@ def _kind(path: Path) -> str:
     return next((kind for is_one, kind in kinds if is_one()), "")
 
 
-def _absent(path: Path, text: str) -> str:
-    kind = _kind(path)
-    if kind:
-        return f"expected a scenario file; got {kind}"
+def _absent(path: Path, text: str, kind: Kind) -> str:
+    stands = _kind(path)
+    if stands:
+        return f"expected a {kind} file; got {stands}"
     near = path.parent
     files = [file.name for file in near.iterdir() if file.suffix in _ENDINGS] if near.is_dir() else []
-    hint = did_you_mean(path.name, files) or did_you_mean(
-        path.stem, [*(Path(file).stem for file in files), *packaged()]
-    )
-    listing = f"; packaged scenarios are {', '.join(packaged())}" if packaged() and not hint else ""
-    return f"expected a scenario file or name; got {text[:200]!r}, which does not exist{hint or listing}"
+    known = packaged(kind)
+    hint = did_you_mean(path.name, files) or did_you_mean(path.stem, [*(Path(file).stem for file in files), *known])
+    listing = f"; packaged {_FOLDERS[kind]} are {', '.join(known)}" if known and not hint else ""
+    return f"expected a {kind} file or name; got {text[:200]!r}, which does not exist{hint or listing}"

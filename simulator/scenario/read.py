@@ -29,7 +29,7 @@ from simulator.scenario.schema import SHORT, TRACED, Scenario
 from simulator.scenario.shape import bent
 from simulator.workload import TrainingJob
 
-__all__ = ["checked", "read", "resolve"]
+__all__ = ["checked", "load", "read", "resolve", "unchecked"]
 
 _LARGEST = 256_000  # bytes; the scenarios that came with the package are a hundredth of it
 _JOBS = TypeAdapter(tuple[TrainingJob, ...])
@@ -43,13 +43,18 @@ def read(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> Scenar
     ScenarioError
         Every fault that was found, each with file and line, or with the change that brought it in.
     """
-    document, faults = apply(_with_parents(find(os.fspath(path)), ()), changes)
+    document, faults = apply(unchecked(path), changes)
     return checked(document, faults)
+
+
+def unchecked(path: str | os.PathLike[str]) -> Document:
+    """What the file and its parents say, each value with its place; changes may be applied before it is checked."""
+    return _with_parents(find(os.fspath(path)), ())
 
 
 def resolve(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> dict[str, Any]:
     """What the file says, as written, with its parent's values and the changes merged in; not yet validated."""
-    document, faults = apply(_with_parents(find(os.fspath(path)), ()), changes)
+    document, faults = apply(unchecked(path), changes)
     if faults:
         raise ScenarioError(faults)
     data: dict[str, Any] = document.data
@@ -58,7 +63,8 @@ def resolve(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> dic
 
 def _with_parents(path: pathlib.Path, children: tuple[pathlib.Path, ...]) -> Document:
     """The document of ``path`` over that of its parent; ``children`` are the files that led here."""
-    document = _load(path)
+    document = load(path, keys="name, start, cluster …")
+    _put_beside(document.data, path.parent)
     if "extends" not in document.data:
         return document
     place = document.place(("extends",))
@@ -81,7 +87,14 @@ def _with_parents(path: pathlib.Path, children: tuple[pathlib.Path, ...]) -> Doc
     return merged(_with_parents(parent, chain), own, SHORT)
 
 
-def _load(path: pathlib.Path) -> Document:
+def load(path: pathlib.Path, *, keys: str) -> Document:
+    """The mapping in a YAML file, or the fault of one that holds something else; ``keys`` says what it should hold.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be read, is no YAML or no mapping.
+    """
     file = str(path)
     try:
         size = path.stat().st_size
@@ -98,11 +111,10 @@ def _load(path: pathlib.Path) -> Document:
         raise ScenarioError([Fault(file, None, "", message)]) from unreadable
     document = parse(text, file)
     if document.data is None:
-        raise ScenarioError([Fault(file, 1, "", "expected name, start, cluster …; got an empty file")])
+        raise ScenarioError([Fault(file, 1, "", f"expected {keys}; got an empty file")])
     if not isinstance(document.data, dict):
         kind = "a list" if isinstance(document.data, list) else f"the single value {str(document.data)[:60]!r}"
-        raise ScenarioError([Fault(file, 1, "", f"expected a mapping with name, start, cluster …; got {kind}")])
-    _put_beside(document.data, path.parent)
+        raise ScenarioError([Fault(file, 1, "", f"expected a mapping with {keys}; got {kind}")])
     return document
 
 

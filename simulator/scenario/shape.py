@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from simulator.scenario.document import Path
 from simulator.scenario.schema import Scenario
 
-__all__ = ["bent", "field_at", "inner", "is_free", "is_list", "keys"]
+__all__ = ["bent", "field_at", "inner", "is_free", "is_list", "is_whole", "keys"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -35,10 +35,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     yield from (part for part in _alternatives(annotation) if isclass(part) and issubclass(part, BaseModel))
 
 
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A model's fields by the key a file writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 @cache
 def keys(annotation: Any) -> tuple[str, ...]:
     """Known keys of the mapping an annotation allows; empty when it allows none or any."""
-    return tuple(name for model in _models(annotation) for name in model.model_fields)
+    return tuple(name for model in _models(annotation) for name in _fields(model))
 
 
 @cache
@@ -53,12 +58,18 @@ def is_list(annotation: Any) -> bool:
     return any(get_origin(part) in (tuple, list) for part in _alternatives(annotation))
 
 
+def is_whole(annotation: Any) -> bool:
+    """Whether numbers there are whole ones."""
+    kinds = tuple(_alternatives(annotation))
+    return int in kinds and float not in kinds
+
+
 @lru_cache(maxsize=4096)  # keys may be anyone's
 def inner(annotation: Any, key: str | int) -> Any:
     """Annotation of what stands below ``key``; None when nothing may."""
     for part in _alternatives(annotation):
-        if isclass(part) and issubclass(part, BaseModel) and key in part.model_fields:
-            return part.model_fields[str(key)].annotation
+        if isclass(part) and issubclass(part, BaseModel) and key in _fields(part):
+            return _fields(part)[str(key)].annotation
         if get_origin(part) is dict and isinstance(key, str):
             return get_args(part)[1]
         if get_origin(part) in (tuple, list) and isinstance(key, int):
@@ -66,12 +77,12 @@ def inner(annotation: Any, key: str | int) -> Any:
     return None
 
 
-def field_at(path: Path) -> FieldInfo | None:
-    """The schema's field at a path of a scenario, with its description."""
-    annotation: Any = Scenario
+def field_at(path: Path, root: Any = Scenario) -> FieldInfo | None:
+    """The schema's field at a path of a scenario, or of another file whose schema is ``root``, with its description."""
+    annotation: Any = root
     for key in path[:-1]:
         annotation = inner(annotation, key)
-    fields = (model.model_fields.get(str(path[-1])) for model in _models(annotation))
+    fields = (_fields(model).get(str(path[-1])) for model in _models(annotation))
     return next((field for field in fields if field is not None), None)
 
 

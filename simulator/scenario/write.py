@@ -12,7 +12,7 @@ from simulator.scenario.read import read, resolve
 from simulator.scenario.schema import NAME_LIMIT, SLUG, Scenario
 from simulator.scenario.shape import field_at
 
-__all__ = ["starter", "to_yaml"]
+__all__ = ["on_one_line", "starter", "to_yaml"]
 
 _INHERITED = ("name", "evidence")  # a child has a name of its own; evidence follows the values it is about
 
@@ -21,6 +21,21 @@ def to_yaml(scenario: Scenario) -> str:
     """The resolved scenario as a file, quantities in base units; :func:`read` gives an equal scenario back."""
     data = scenario.model_dump(mode="json", exclude_none=True)
     return "\n".join(line for key, value in data.items() for line in _lines(key, value)) + "\n"
+
+
+def on_one_line(value: Any) -> str:
+    """A value in YAML's flow style, as ``--set path=`` reads it back."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_inside(key)}: {on_one_line(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(on_one_line(inner) for inner in value) + "]"
+    return _inside(value)
+
+
+def _inside(value: Any) -> str:
+    """A scalar within brackets or braces, where a comma or a bracket would end it."""
+    text = _scalar(value)
+    return _quoted(value) if isinstance(value, str) and any(mark in text for mark in ",[]{}") else text
 
 
 def starter(name: str, parent: str, *, schema: str = "scenario.schema.json") -> str:

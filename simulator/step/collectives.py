@@ -65,7 +65,8 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     hop = np.where(crosses, machine.latency, machine.launch) + machine.hop_latency * leaves.sum(axis=0)
     near = np.where(inside > 1, machine.scaleup, np.inf)
     ring = np.where(crosses, np.minimum(near, inside * out), machine.scaleup)
-    spread = np.maximum(size - inside, ((size - below) * tapers).max(axis=0)) / size / machine.scaleout
+    scattered = machine.scaleout * machine.exchange
+    spread = np.maximum(size - inside, ((size - below) * tapers).max(axis=0)) / size / scattered
     up = np.full_like(inside, machine.scaleup)
     return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop, spread=spread)
 
@@ -110,9 +111,10 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
 def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Numbers:
     """Exchange ``size`` bytes a member, an equal part with each.
 
-    The part for other domains leaves by one interface, and what leaves a tier shares its tapered links with all others:
-    with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several members of one domain
-    travel once, and are forwarded there over scale-up links, only the share ``once`` of them leaves.
+    The part for other domains leaves by one interface, at the share of its rate that exchanges among many reach
+    (``exchange``, below that of rings, whose flows are few and steady), and what leaves a tier shares its tapered
+    links with all others: with m of n members below a tier, (n − m)/n of the bytes cross it.  Where copies for several
+    members of one domain travel once, and are forwarded there over scale-up links, only the share ``once`` leaves.
     """
     n = who.size
     near = (who.inside - 1) / np.where(np.asarray(once) < 1, who.inside, n)

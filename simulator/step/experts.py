@@ -1,8 +1,8 @@
 """Layers of routed experts: their products, the traffic that brings tokens to them, and what they leave in memory.
 
 A token goes to ``k`` of ``E`` experts.  ``e`` ranks hold ``E / e`` experts each; with ``split`` experts each of these
-is cut further over the tensor ranks.  Routing is assumed balanced: every expert gets the same number of tokens, which
-benchmarks force and an auxiliary loss approaches.
+is cut further over the tensor ranks.  Routing is balanced unless the job says otherwise: benchmarks force every expert
+to get the same number of tokens, and an auxiliary loss approaches it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from simulator.step.roofline import Numbers, Product
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["exchange", "kept", "launches", "permuted", "products", "ranks", "sharing"]
+__all__ = ["biased", "exchange", "kept", "launches", "load", "permuted", "products", "ranks", "refills", "sharing"]
 
-_ROUTING = 180
-"""Kernels a pass launches to route tokens: scores, choice, counts, permutations, exchanges.
+_FIXED = 40
+"""Kernels a pass launches to route tokens where every expert gets a fixed number of them, or the device alone knows."""
 
-Set by hand, in launches of the host's usual time, on the rows of Qwen3-30B with microbatches of one sequence (Megatron-
-Bridge, in seeds/measurements): a layer takes 9 to 10 ms there on H100 and on B200 alike, with 8 experts a rank or 16,
-in 16 bit or 8, and hardly more with four sequences.  Part of it is the wait for the number of tokens of each expert,
-which the host must read from the device before it can launch the products.
+_AFTER = 0.25
+"""Share of a pass's routing that is launched after the host has read how many tokens each expert gets.
+
+Estimate: scores, choice and counts come before, copying, exchange and sorting after it.
 """
-_ROUTING_FIXED = 40
-"""The same where every expert gets a fixed number of tokens, so that nothing is read back.  [kernels]"""
 
 
 def sharing(recipe: Recipe, L: Layouts) -> Numbers:
@@ -51,6 +49,29 @@ def _held(model: Transformer, L: Layouts) -> Numbers:
     return np.maximum(model.experts / L.expert, 1)
 
 
+def load(recipe: Recipe, L: Layouts) -> Numbers:
+    """Tokens of the busiest of the e ranks over the mean, which all others wait for: the job's ``imbalance``.
+
+    It can be no more than e, all tokens on one rank; a rank that holds every expert computes all its own tokens
+    whatever they choose.
+    """
+    return np.minimum(recipe.imbalance, L.expert)
+
+
+def arriving(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Copies of tokens that the busiest rank's experts get in an average layer, for each token of the tensor ranks."""
+    share = model.expert_layers / model.layers
+    return share * model.experts_per_token * sharing(recipe, L) / L.tensor * load(recipe, L)
+
+
+def _on_device(machine: Machine, recipe: Recipe, L: Layouts) -> NDArray[np.bool_]:
+    """Whether no host needs to know how many tokens an expert gets: not if the exchange leaves a scale-up domain."""
+    if recipe.dispatch != "device":
+        return np.zeros(len(L), dtype=bool)
+    inside: NDArray[np.bool_] = group(machine, L.expert, sharing(recipe, L)).domains <= 1
+    return inside
+
+
 def products(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: float) -> list[Product]:
     """The routed experts' matrix products for ``m`` tokens of the tensor ranks together, in a ``share`` of the layers.
 
@@ -59,22 +80,43 @@ def products(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     """
     s, h, f = sharing(recipe, L), float(model.hidden), float(model.expert_width)
     held = _held(model, L)
-    tokens = m * model.experts_per_token * s / L.tensor / held
+    tokens = m * model.experts_per_token * s / L.tensor / held * load(recipe, L)
     shapes = (((2 if model.gated else 1) * f / s, h), (h, f / s))
     return [Product(tokens, n, k, batch=held, share=share) for n, k in shapes]
 
 
-def permuted(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> Numbers:
+def permuted(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> Numbers:
     """Bytes a pass moves to gather the tokens of each expert and to put them back.
 
         (m / t) · 4 (h + k h), and 8 k h m s / t where a rank holds several experts
 
-    Copies for a plain exchange are written and, after it, summed again; a node-limited one copies and sums on the way.
-    Those for several experts of one rank are sorted by expert and back.
+    Copies for a plain exchange are written and, after it, summed again; one that sends a token once for each domain
+    copies and sums on the way.  Those for several experts of one rank are sorted by expert and back, unless the device
+    that exchanges them counts them too and puts them where their expert reads them.
     """
     s, h, k = sharing(recipe, L), float(model.hidden), float(model.experts_per_token)
-    copied = 0.0 if recipe.node_limited else 4 * h * (1 + k)
-    return m / L.tensor * (copied + np.where(_held(model, L) > 1, 8 * k * h * s, 0.0))
+    copied = 4 * h * (1 + k) if recipe.dispatch == "each" else 0.0
+    sort = (_held(model, L) > 1) & ~_on_device(machine, recipe, L)
+    return m / L.tensor * (copied + np.where(sort, 8 * k * h * s * load(recipe, L), 0.0))
+
+
+def biased(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> Numbers:
+    """Bytes a forward pass moves to add the experts' biases, half of what the backward pass moves for them.
+
+        64/3 · k h m s / t
+
+    The bias of each expert's second product, times the router's weight, which is in fp32, is added to the tokens of
+    that expert by single operators, expert by expert: product (4 bytes written), sum (6 read, 4 written), joined (4, 4)
+    and cast (4, 2); backward casts (6, 6), product (8) and sum (4) for the bias, the same for the weight.  The first
+    product adds its own.
+
+    Source
+    ------
+    Operators of Megatron-Core's and NeMo AutoModel's grouped experts with bias, recalled.
+    """
+    if not model.expert_biases:
+        return np.zeros_like(m)
+    return 64 / 3 * m / L.tensor * model.experts_per_token * model.hidden * sharing(recipe, L) * load(recipe, L)
 
 
 def _met(model: Transformer, who: Group) -> Numbers:
@@ -98,25 +140,40 @@ def exchange(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     """Seconds to send ``m`` tokens of the tensor ranks to their experts and back: two all-to-alls of 2 k h m / t bytes.
 
     Where an expert is shared by the tensor ranks these gather all their tokens before it and reduce-scatter after it.
+    The exchange ends when the busiest rank has its tokens.
     """
     s = sharing(recipe, L)
     who = group(machine, L.expert, s)
-    copies = 2 * m / L.tensor * model.experts_per_token * model.hidden
-    once = _met(model, who) if recipe.node_limited else np.ones_like(s)
+    copies = 2 * m / L.tensor * model.experts_per_token * model.hidden * load(recipe, L)
+    once = np.ones_like(s) if recipe.dispatch == "each" else _met(model, who)
     among = group(machine, s, np.ones_like(s))
     return 2 * all_to_all(who, copies, once=once) + 2 * all_gather(among, copies * s)
 
 
-def launches(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
+def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
     """Kernels of an average layer's experts, forward and backward, beside those of the rest of the layer.
 
     Grouped products are launched expert by expert: two products forward and four backward for each expert a rank
-    holds, and in narrow formats a cast for each.
+    holds, and in narrow formats a cast for each; with biases two operators more forward and nine backward, where those
+    of :func:`biased` are followed by adding both to their gradients.  Where the device alone knows the sizes one kernel
+    serves all experts.
     """
     share = model.expert_layers / model.layers
-    each = _held(model, L) * (2 if PRECISIONS[recipe.precision].narrow else 1)
-    routing = _ROUTING if recipe.dropless else _ROUTING_FIXED
-    return share * (routing + 2 * each), share * (routing + 4 * each)
+    on_device = _on_device(machine, recipe, L)
+    calls = np.where(on_device, 1, _held(model, L))
+    each = calls * (2 if PRECISIONS[recipe.precision].narrow else 1)
+    more = calls if model.expert_biases else 0 * calls
+    routing = np.where(on_device | (not recipe.dropless), _FIXED, recipe.software.routing)
+    return share * (routing + 2 * each + 2 * more), share * (routing + 4 * each + 9 * more)
+
+
+def refills(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Launches that an average layer's device waits for after the host has read how many tokens each expert gets.
+
+    Until then the host could not run ahead, so the queue is empty and fills one small kernel at a time.
+    """
+    waits = ~_on_device(machine, recipe, L) & recipe.dropless
+    return model.expert_layers / model.layers * np.where(waits, _AFTER * recipe.software.routing, 0)
 
 
 def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]) -> Numbers:
@@ -132,5 +189,6 @@ def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_
     f = float(model.expert_width)
     activated = np.where(drops, 0.0, c * f) if model.gated else c * f
     each = c * model.hidden * sharing(recipe, L) + 2 * (2 if model.gated else 1) * f + activated
-    result: Numbers = model.expert_layers / model.layers * model.experts_per_token * each / L.tensor
+    copies = model.experts_per_token * load(recipe, L)
+    result: Numbers = model.expert_layers / model.layers * copies * each / L.tensor
     return result

@@ -21,7 +21,7 @@ from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FEW = 24  # candidates evaluated first
+_FEW = 96  # candidates evaluated first: more cost more, fewer leave more that may be faster still
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 
@@ -96,7 +96,7 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first)).where(among)
     cuts = cuts.where(fits)
-    return _Cuts(cuts, passes, timing.stage(model, recipe, cuts, passes), roomy[fits])
+    return _Cuts(cuts, passes, timing.stage(machine, model, recipe, cuts, passes), roomy[fits])
 
 
 def quickest(

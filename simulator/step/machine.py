@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
@@ -31,6 +32,7 @@ class Machine:
     scaleup: float
     domain: int  # accelerators that share scale-up links
     scaleout: float
+    exchange: float  # share of ``scaleout`` that all-to-alls reach
     spans: tuple[int, ...]  # accelerators below each tier of the fabric
     tapers: tuple[float, ...]  # cumulative oversubscription above each tier
     latency: float
@@ -52,6 +54,7 @@ class Machine:
     permute: float  # share of ``stream`` that permuting tokens reaches
 
 
+@lru_cache(maxsize=256)
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
     """The step model's view of a node on a fabric.
 
@@ -88,6 +91,7 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         scaleup=(accelerator.scaleup_bandwidth or node.scaleout_bandwidth) * family.scaleup,
         domain=node.scaleup_domain or accelerator.scaleup_domain,
         scaleout=node.scaleout_bandwidth * min(fabric.efficiency, family.network),
+        exchange=family.exchange,
         spans=tuple(tier.span for tier in fabric.tiers),
         tapers=tuple(tapers),
         latency=fabric.latency,

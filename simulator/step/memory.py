@@ -110,7 +110,7 @@ def _parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
-    full, last = stages(model.layers, L)
+    full, last = stages(model.depth, L)
     share = _kinds(full, full, last) / model.layers
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
@@ -132,7 +132,7 @@ def local_parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Nu
 def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     """Activations one microbatch leaves behind in an average layer, one recomputed in full only its input. [B]"""
     spread = np.where(L.sequence_parallel > 0, L.tensor, 1.0)
-    full = L.recomputed(model.layers)
+    full = L.recomputed(model.depth)
     kept = full * 2 * model.hidden / spread + (1 - full) * _kept(model, recipe, L, L.recompute == 1)
     result: Numbers = _tokens(recipe, L) * kept
     return result
@@ -210,7 +210,7 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    full, _ = stages(model.layers, L)
+    full, _ = stages(model.depth, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
     unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
@@ -230,13 +230,13 @@ def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
 
 def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     """Bytes of activations by kind of stage: the one part of a footprint that recomputation changes."""
-    full, last = stages(model.layers, L)
+    full, last = stages(model.depth, L)
     each = activation_bytes(model, recipe, L)
     stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
     held = in_flight(stage, microbatches(recipe.batch, L), L)
     logits = _LOGIT * _tokens(recipe, L) * model.vocabulary / L.tensor
     # backward has let go of the logits when it comes to the first layer to recompute
-    full_again = L.recomputed(model.layers) > 0
+    full_again = L.recomputed(model.depth) > 0
     again = 0.0 * each
     if full_again.any():
         again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))

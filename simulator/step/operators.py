@@ -32,7 +32,7 @@ class Pass:
     def __add__(self, other: Pass) -> Pass:
         return Pass(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
-    def times(self, factor: Numbers) -> Pass:
+    def times(self, factor: Numbers | float) -> Pass:
         """Every part times ``factor``."""
         return Pass(*(factor * getattr(self, name) for name in self.__slots__))
 
@@ -130,12 +130,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     replicated = np.where(L.sequence_parallel > 0, t, 1)
     width = dense_share * model.ffn / t
     if share:
-        width = width + share * (model.experts_per_token + model.shared_experts) * model.expert_width / t
+        routed = share * model.experts_per_token * experts.load(recipe, L) / t
+        width = width + (routed + share * model.shared_experts / t) * model.expert_width
     activation = m * (6 if model.gated else 4) * width
     moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
     memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
     if share:
-        memory = memory + share * experts.permuted(model, recipe, L, m) / (machine.stream * machine.permute)
+        memory = memory + share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
+        memory = memory + share * experts.biased(model, recipe, L, m) / machine.stream
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -177,7 +179,8 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     """Forward and backward time in which a layer quantises operands that no fused kernel hands over in a narrow format.
 
     Each element is read in 16 bit and written in two orientations.  Forward: outputs of attention and activation, while
-    norms write the narrow format themselves.  Backward: the gradients of what the four products give.
+    norms write the narrow format themselves.  Backward: the gradients of what the four products give.  Experts cast the
+    copies that reach them, and the gradients of what they give, copy by copy.
     """
     formats = PRECISIONS[recipe.precision]
     tokens = L.microbatch * recipe.sequence / L.context
@@ -186,7 +189,8 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    return each * (heads + width), each * gradients
+    copies = model.hidden * experts.arriving(model, recipe, L)
+    return each * (heads + width + copies), each * (gradients + copies)
 
 
 def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: float) -> list[Product]:

@@ -36,7 +36,7 @@ def eased(
     if not tight.any():
         return L, now
     some = L.where(tight)
-    stage = np.ceil(model.layers / some.pipeline)
+    stage = np.ceil(model.depth / some.pipeline)
     one, least = (
         activations(model, recipe, replace(some, recompute_layers=number)) for number in (np.ones_like(stage), stage)
     )

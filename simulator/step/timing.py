@@ -121,10 +121,10 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    layers = np.ceil(model.layers / L.pipeline)
+    layers = np.ceil(model.depth / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
-    gathers = 2 + (L.recomputed(model.layers) if recipe.sharding == "tensor" else 0)
+    gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
     total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
     of_experts = experts.ranks(recipe, L)
@@ -188,11 +188,13 @@ def _offloaded(
     if recipe.activations_outside:
         moved = activation_bytes(model, recipe, L) / machine.host
         waits = sum(np.maximum(moved - window, 0) for window in windows)
-        total = total + microbatches(recipe.batch, L) * model.layers / L.pipeline * waits
+        total = total + microbatches(recipe.batch, L) * model.depth / L.pipeline * waits
     return total
 
 
-def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass) -> Numbers:
+def _held_up(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
+) -> Numbers:
     """Time a layer and microbatch wait for the host, which launches kernels one by one.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
@@ -201,9 +203,11 @@ def _held_up(model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, back
     if recipe.cuda_graphs:
         return np.zeros_like(L.tensor)
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
-    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(model, recipe, L))
-    waits: Numbers = np.maximum(once - forward.total, 0) + np.maximum(back - backward.total, 0)
-    return waits + np.maximum(L.recomputed(model.layers) * once - redone.total, 0)
+    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
+    empty = recipe.software.host * experts.refills(machine, model, recipe, L)
+    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
+    repeated = L.recomputed(model.depth)
+    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,7 @@ def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut
     forward, backward, again, light = layer(machine, model, recipe, L)
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
-    return Cut(forward, backward, again, light, head=once + back)
+    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,21 +250,23 @@ class Stage:
         return Stage(self.redone.where(chosen), *(one[chosen] for one in times))
 
 
-def stage(model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
+def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
-    repeated = L.recomputed(model.layers)
+    repeated = L.recomputed(model.depth)
     redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
-    full, last = stages(model.layers, L)
-    host = _held_up(model, recipe, L, one.forward, one.backward, redone)
+    full, last = stages(model.depth, L)
+    host = _held_up(machine, model, recipe, L, one.forward, one.backward, redone)
     per_layer = one.forward.total + one.backward.total + redone.total + host
     ending = last * per_layer + one.head.total
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
+    average = (model.depth * per_layer + one.head.total) / L.pipeline
     return Stage(
         redone=redone,
         host=host,
-        slowest=np.maximum(full * per_layer, ending),
-        average=(model.layers * per_layer + one.head.total) / L.pipeline,
+        # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
+        slowest=np.maximum(full * per_layer, average if model.next_tokens else ending),
+        average=average,
         returning=full * (one.backward.total + redone.total),
         weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
     )
@@ -291,13 +297,13 @@ def evaluate(
     """
     count = microbatches(recipe.batch, L)
     passes = passes or cut(machine, model, recipe, L)
-    one = stage(model, recipe, L, passes)
+    one = stage(machine, model, recipe, L, passes)
     redone, host, head = one.redone, one.host, passes.head
     once = passes.forward + passes.backward
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
-        return count * (model.layers * layers + ending) / L.pipeline
+        return count * (model.depth * layers + ending) / L.pipeline
 
     accelerators = L.tensor * L.pipeline * L.context * L.data
     flops = recipe.tokens * model.flops_per_token(recipe.sequence)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from simulator.errors import SimulatorError, did_you_mean
-from simulator.plan import Plan
-from simulator.plan.outlook import Outlook
+from simulator.plan import Plan, Point
 from simulator.results.columns import FRAMES, Column
 from simulator.results.ensemble import flat
 from simulator.results.summary import Summary
@@ -16,7 +14,7 @@ from simulator.units import DAY, HOUR
 __all__ = ["OUTPUTS", "Value", "check_outputs", "expected", "lived"]
 
 Value = float | str | bool | None
-_TONNE, _MEGA = 1000.0, 1e6
+_MEGA = 1e6
 
 OUTPUTS: Mapping[str, Mapping[str, Column]] = {
     "plan": {column.name: column for column in FRAMES["expectation"]},
@@ -41,24 +39,9 @@ def check_outputs(mode: str, outputs: Sequence[str]) -> None:
             raise SimulatorError(f"outputs: unknown output {name!r}{near}")
 
 
-def expected(made: Plan, ahead: Outlook, outputs: Sequence[str]) -> dict[str, Value]:
-    """The outputs of a plan and its expectation."""
-    best, ends = made.jobs[0].rungs[0], math.isfinite(ahead.finish)
-    tokens = sum(job.tokens for job in made.jobs)
-    found: dict[str, Value] = {
-        "accelerators": sum(job.rungs[0].accelerators for job in made.jobs),
-        "time_to_train_d": ahead.finish / DAY if ends else None,
-        "tokens_per_second": ahead.tokens_per_second if ends else None,
-        "step_s": best.step.total,
-        "mfu": best.step.mfu,
-        "goodput": ahead.goodput,
-        "mtti_h": best.mtti / HOUR if math.isfinite(best.mtti) else None,
-        "cost_usd": ahead.cost if ends else None,
-        "cost_usd_per_million_tokens": ahead.cost / tokens * _MEGA if ends else None,
-        "energy_MWh": ahead.energy / (_MEGA * HOUR),
-        "carbon_tCO2e": ahead.energy * made.carbon / _TONNE,
-    }
-    return {name: found[name] for name in outputs}
+def expected(found: Point, outputs: Sequence[str]) -> dict[str, Value]:
+    """The outputs of a plan's expectation."""
+    return {name: getattr(found, name) for name in outputs}
 
 
 def lived(made: Plan, summary: Summary, outputs: Sequence[str]) -> dict[str, Value]:

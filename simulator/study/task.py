@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
@@ -17,15 +17,16 @@ from typing import Literal, Protocol, overload
 
 from simulator.engine import sample
 from simulator.errors import SimulatorError
-from simulator.plan import Plan, outlook
+from simulator.plan import Plan, Point
 from simulator.plan import plan as build
+from simulator.plan import point as closed_form
 from simulator.results.summary import summarise
 from simulator.scenario import Scenario
 from simulator.scenario.variation import changed
 from simulator.study.outputs import Value, expected, lived
 from simulator.study.replicate import seed_of
 
-__all__ = ["Design", "Mode", "Outcome", "Task", "Tasks", "Work", "perform"]
+__all__ = ["Design", "Mode", "Outcome", "Performer", "Task", "Tasks", "Work", "perform"]
 
 Mode = Literal["plan", "simulate"]
 Status = Literal["done", "failed", "lost"]
@@ -103,6 +104,9 @@ class Work:
     scenario: Scenario = field(compare=False)
 
 
+Performer = Callable[[Work, Sequence[Task]], list[Outcome]]
+
+
 def perform(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
     """Perform a chunk of tasks: a pure function of its arguments, but for the time it took.
 
@@ -118,7 +122,7 @@ def perform(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
 def _point(work: Work, changes: tuple[str, ...], tasks: Sequence[Task]) -> Iterator[Outcome]:
     """The replicas of one point; what its plan took counts as the first one's."""
     began = time.perf_counter()
-    made: Plan | str
+    made: Plan | Point | str
     try:
         made = _planned(work, changes)
     except Exception as error:
@@ -137,14 +141,15 @@ def _point(work: Work, changes: tuple[str, ...], tasks: Sequence[Task]) -> Itera
 
 
 @lru_cache(maxsize=16)
-def _planned(work: Work, changes: tuple[str, ...]) -> Plan:
+def _planned(work: Work, changes: tuple[str, ...]) -> Plan | Point:
     """The plan of a point: made once by each worker, whatever the number of its replicas."""
-    return build(changed(work.scenario, changes), degraded=work.mode == "simulate")
+    scenario = changed(work.scenario, changes)
+    return build(scenario) if work.mode == "simulate" else closed_form(scenario)
 
 
-def _values(work: Work, made: Plan, seed: int) -> dict[str, Value]:
-    if work.mode == "plan":
-        return expected(made, outlook(made), work.outputs)
+def _values(work: Work, made: Plan | Point, seed: int) -> dict[str, Value]:
+    if isinstance(made, Point):
+        return expected(made, work.outputs)
     return lived(made, summarise(made, sample(made, seed=seed)), work.outputs)
 
 

@@ -24,8 +24,13 @@ ep                     1 on TPUs where weights are sharded over the replicas (st
                        experts
 experts                split over the tensor ranks under Megatron and NeMo where an expert is wider than the model,
                        as is their default; finer ones are set to be whole, as they are everywhere else
-routing                dropless, unless the model is marked "tokendrop"; a token crosses the fabric once a node under
-                       Megatron-Bridge, NeMo AutoModel and HAI-LLM if dropless, else once for each of its experts
+routing                dropless and balanced, unless the model is marked "tokendrop"; a token crosses the fabric once a
+                       node under Megatron-Bridge, NeMo AutoModel, HAI-LLM and since 2025 Megatron-LM if dropless, else
+                       once for each of its experts; from NeMo 26.06 on Blackwells of one domain route without the host
+                       (inferred from three rows each of two models)
+further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
+                       or "w/o MTP" (the FLOPs they print count them); not in a model cut short
+schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
 vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
@@ -64,6 +69,9 @@ __all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "
 
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
+_ONCE = 2025  # from this year on Megatron-Core can send a token once for each domain (recalled)
+_DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain of Blackwells
+_ALONE = re.compile(r"automodel|(?:w/o|without|no) mtp")
 
 DECIDING = frozenset({
     "layers", "hidden", "heads", "seq_len", "global_batch_seqs", "tp", "pp", "ep", "vpp", "micro_batch", "recompute",
@@ -86,7 +94,9 @@ class Habits:
     software: str  # entry of the software shelf
     splits_experts: bool  # wide ones, over the tensor ranks
     dropless: bool  # experts take every token
-    node_limited: bool  # a token crosses the fabric once for each node
+    dispatch: Literal["each", "once", "device"]  # how tokens reach their experts
+    next_tokens: bool  # trains the layers that predict further tokens, where the model has them
+    schedule: Literal["1f1b", "zero-bubble", "dualpipe"]
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
@@ -97,7 +107,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
-    dropped = bool(re.search(r"token-?\s?drop|capacity", inputs.model.casefold()))
+    model = inputs.model.casefold()
+    dropped = bool(re.search(r"token-?\s?drop|capacity", model))
     compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
     shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     return Habits(
@@ -111,11 +122,32 @@ def habits(inputs: Inputs, family: str) -> Habits:
         software=_software(said, old, family),
         splits_experts=bool(re.search(r"megatron|nemo", said)),
         dropless=not dropped,
-        node_limited=bool(re.search(r"bridge|automodel|hai-llm|deepep", said)) and not dropped,
+        dispatch=_dispatch(said, year, dropped, family),
+        next_tokens=bool(re.search(r"nemo|bridge|megatron|hai-llm", said)) and not _ALONE.search(f"{said} {model}"),
+        schedule=_schedule(said),
         selects_attention=bool(re.search(r"megatron|nemo", said)),
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,
     )
+
+
+def _dispatch(said: str, year: int, dropped: bool, family: str) -> Literal["each", "once", "device"]:
+    recent = year >= _ONCE and "megatron" in said
+    if dropped or not (recent or re.search(r"bridge|automodel|hai-llm|deepep", said)):
+        return "each"
+    return "device" if _release(said) >= _DEVICE and family.startswith("blackwell") else "once"
+
+
+def _schedule(said: str) -> Literal["1f1b", "zero-bubble", "dualpipe"]:
+    if "dualpipe" in said:
+        return "dualpipe"
+    return "zero-bubble" if re.search(r"zero-?\s?bubble|\bzb", said) else "1f1b"
+
+
+def _release(said: str) -> tuple[int, int]:
+    """Year and month of a NeMo release as in ``Megatron-Bridge / NeMo 26.02.01``; (0, 0) where none is named."""
+    found = re.search(r"nemo v?(\d{2})\.(\d{2})\b", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _software(said: str, old: bool, family: str) -> str:

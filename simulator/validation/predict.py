@@ -12,7 +12,7 @@ import numpy as np
 
 from simulator.step import Layouts, evaluate
 from simulator.step.candidates import candidates
-from simulator.step.layout import RECOMPUTE
+from simulator.step.layout import RECOMPUTE, SCHEDULES
 from simulator.step.memory import Footprint, footprint
 from simulator.step.recomputation import eased
 from simulator.step.timing import Evaluation
@@ -78,6 +78,8 @@ def predict(inputs: Inputs) -> Prediction:
     model, filled = shape(inputs)
     filled += on.filled
     usual = habits(inputs, on.accelerator.family)
+    if not usual.next_tokens:
+        model = model.model_copy(update={"next_tokens": 0})
     recipe = _recipe(inputs, on, model, usual, count, filled)
     layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
     remarks = ["a Mamba hybrid taken as a transformer of its size"] if hybrid(inputs.model) else []
@@ -150,7 +152,7 @@ def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count:
         repeats=usual.repeats,
         split_experts=usual.splits_experts and model.experts > 0 and model.expert_width > model.hidden,
         dropless=usual.dropless,
-        node_limited=usual.node_limited,
+        dispatch=usual.dispatch,
     )
 
 
@@ -233,13 +235,15 @@ def _layouts(
         filled.append("sequence_parallel")
     share = -(-recipe.batch // data)
     microbatches = [min(inputs.micro_batch, share)] if inputs.micro_batch else _microbatches(share, usual)
-    rows = product(_chunks(inputs, model, usual, pipeline, filled), microbatches, kinds,
+    chunks = _chunks(inputs, model, usual, pipeline, filled)
+    rows = product(chunks, microbatches, kinds,
                    _experts(inputs, model, stage, on.accelerator.family, tensor * context * data, filled))  # fmt: skip
     v, b, k, e = np.array([(v, b, RECOMPUTE.index(k), e) for v, b, k, e in rows], dtype=float).T
     same = np.ones_like(v)
+    schedule = _schedule(usual, pipeline, share // (inputs.micro_batch or 1))
     return Layouts(
         same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
-        0 * same, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
+        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
     )  # fmt: skip
 
 
@@ -269,10 +273,16 @@ def _chunks(inputs: Inputs, model: Transformer, usual: Habits, pipeline: int, fi
         return [1]
     if inputs.vpp is not None:
         return [inputs.vpp]
-    if not usual.interleaves:
+    if not usual.interleaves or usual.schedule != "1f1b":
         return [1]
     filled.append("vpp")
     return _divisors(-(-model.layers // pipeline), _LARGEST_CHUNKS)
+
+
+def _schedule(usual: Habits, pipeline: int, count: int) -> int:
+    """The framework's own schedule where so many stages and microbatches allow it; index into ``SCHEDULES``."""
+    paired = pipeline % 2 == 0 and count >= 2 * pipeline
+    return SCHEDULES.index("1f1b" if usual.schedule == "dualpipe" and not paired else usual.schedule)
 
 
 def _experts(inputs: Inputs, model: Transformer, stage: int, family: str, room: int, filled: list[str]) -> list[int]:

@@ -84,7 +84,8 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
             dense = entry.dense_layers if layers == entry.layers else entry.dense_layers * layers // entry.layers
             values |= {"ffn": entry.ffn, "shared_experts": entry.shared_experts, "dense_layers": dense,
                        "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
-                       "routing_limit": entry.routing_limit}  # fmt: skip
+                       "routing_limit": entry.routing_limit, "expert_biases": entry.expert_biases,
+                       "next_tokens": entry.next_tokens if layers == entry.layers else 0}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
 
 

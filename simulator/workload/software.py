@@ -28,3 +28,6 @@ class Software(CatalogueEntry):
     contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")
     host: Seconds = Field(description="time the host takes to launch one kernel")
     kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
+    routing: float = Field(
+        ge=0, description="launches a pass of a layer of experts takes to route tokens whose number the host must read"
+    )

@@ -113,6 +113,14 @@ class TrainingJob(BaseModel):
         "compiled program needs it (XLA)",
     )
     software: str = Field(default="megatron", description="entry of the software shelf: how well a framework fuses")
+    dispatch: Literal["each", "once", "device"] = Field(
+        default="once",
+        description="how tokens reach their experts: a copy for each of them, one for each domain (DeepEP), or that "
+        "counted and sorted by the device alone inside a domain (HybridEP)",
+    )
+    imbalance: float = Field(
+        default=1.0, ge=1, le=1e6, description="tokens of the busiest of the ranks that share the experts over the mean"
+    )
     elastic: Seconds | None = Field(
         default=None,
         description="stall of all replicas when one fails and the others go on without it; default: all restart",
@@ -180,6 +188,8 @@ class TrainingJob(BaseModel):
             sharding=self.sharding,
             software=Software.load(self.software),
             offload=self.offload,
+            dispatch=self.dispatch,
+            imbalance=self.imbalance,
             gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
         )
 
@@ -202,7 +212,8 @@ class Recipe:
     repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
     split_experts: bool = False  # over the tensor ranks, like everything else, where their groups fit
     dropless: bool = True  # experts take all tokens that come, so the host waits for their number
-    node_limited: bool = True  # a token crosses the fabric once for each domain, however many experts it meets there
+    dispatch: str = "once"  # how tokens reach their experts, as the job's field says
+    imbalance: float = 1.0  # tokens of the busiest expert rank over the mean
 
     @property
     def optimizer_outside(self) -> bool:

@@ -44,6 +44,7 @@ class Transformer(CatalogueEntry):
     experts_per_token: int = Field(default=0, ge=0)
     shared_experts: int = Field(default=0, ge=0)
     expert_ffn: int | None = Field(default=None, ge=1)
+    expert_biases: bool = Field(default=False, description="experts add a bias after each of their products")
     dense_layers: int = Field(default=0, ge=0, description="leading layers without experts")
     expert_every: int = Field(default=1, ge=1, description="one layer in this many has experts")
     routing_limit: int | None = Field(
@@ -51,6 +52,9 @@ class Transformer(CatalogueEntry):
     )
     residual_ffn: bool = Field(default=False, description="dense feed-forward beside the experts of a layer")
     trained_in: str = Field(default="", description="format of its products where not 16 bit, as its makers say")
+    next_tokens: int = Field(
+        default=0, ge=0, le=100, description="further tokens predicted at once, each by a layer and logits of its own"
+    )
     trained_tokens: Tokens | None = None
     trained_flop: Flop | None = None
 
@@ -80,6 +84,11 @@ class Transformer(CatalogueEntry):
     def key_value_heads(self) -> int:
         """Key-value heads, g."""
         return self.kv_heads or self.heads
+
+    @property
+    def depth(self) -> int:
+        """Layers a training step computes: with those that predict further tokens."""
+        return self.layers + self.next_tokens
 
     @property
     def expert_layers(self) -> int:
@@ -164,7 +173,8 @@ class Transformer(CatalogueEntry):
 
         with k̄ the keys a causal query really meets, or twice as many (s without a window) in the convention of
         Megatron-LM and most papers, which counts the masked half too.  The input embedding is a lookup and costs
-        nothing; the output embedding counts.
+        nothing; the output embedding counts.  Each further token predicted (DeepSeek-V3, arXiv:2412.19437, section 2.2)
+        is one more average layer and the logits again; its projection of 2 h to h is left out.
 
         Source
         ------
@@ -172,6 +182,8 @@ class Transformer(CatalogueEntry):
         """
         matmul = self.active_parameters - 2 * self.hidden * self.layers
         matmul -= 0 if self.tied_embeddings else self.vocabulary * self.hidden
+        logits = self.vocabulary * self.hidden
         keys = self.attended(sequence) * (1 if causal else 2)
         width = self.head + self.value_head + self.rope_dim
-        return 6 * matmul + 6 * self.layers * self.heads * width * keys
+        layers = 6 * (matmul - logits) + 6 * self.layers * self.heads * width * keys
+        return layers * self.depth / self.layers + 6 * logits * (1 + self.next_tokens)

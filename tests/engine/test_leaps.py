@@ -50,10 +50,10 @@ class Counted:
         self.leaps = 0
         leapt = leap.Leaps._leap
 
-        def counting(leaps: leap.Leaps, until: float) -> bool:
-            did = leapt(leaps, until)
-            self.leaps += did
-            return did
+        def counting(leaps: leap.Leaps, until: float) -> int:
+            lived = leapt(leaps, until)
+            self.leaps += lived > 0
+            return lived
 
         monkeypatch.setattr(leap.Leaps, "_leap", counting)
         monkeypatch.setattr(leap, "WORTH", worth)
@@ -77,7 +77,12 @@ def lives(draw) -> Plan:
     ]
     first = pool((0.0, 70), (250_000.0, 10), spare_share=0.1, weight=draw(st.sampled_from([1.0, 0.5])))
     pools = [first, pool((0.0, 26), spare_share=0.1, weight=2.0, name="h200")] if two else [first]
-    watts = 1000.0 * sum(sizes[0]) + draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # enough for five idle nodes
+    if draw(maybe):  # a building that draws for itself, jobs that draw less when they save
+        pools = [replace(one, holding_power=400.0, standing_power=10.0) for one in pools]
+        rungs = [replace(one, running_power=0.9 * one.power) for one in rungs]
+    grid = Source("grid", (PowerStep(0.0, 50_000.0), PowerStep(123_456.0, 70_000.0)), 1e-8, 1e-7)
+    for_idle = draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # the last is enough for five of them
+    watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + for_idle
     return plan(
         pools,
         [job(draw(st.sampled_from([1e8, 2e9])), *rungs)],
@@ -91,6 +96,7 @@ def lives(draw) -> Plan:
         warm=300.0,
         copies=draw(st.sampled_from([1, 2])),
         maintenance=Maintenance(150_000.0, 600.0) if draw(maybe) else None,
+        sources=(grid, Source("gas", (PowerStep(0.0, 1e6),), 2e-8, 2e-7)) if draw(maybe) else (),
     )
 
 

@@ -16,7 +16,7 @@ def shelf(tmp_path, monkeypatch):
     for name in ("colossus", "dojo"):
         (shipped / f"{name}.yaml").write_text(f"name: {name}\n")
     (shipped / "scenario.schema.json").write_text("{}")
-    monkeypatch.setattr("simulator.scenario.locate._folder", lambda: shipped)
+    monkeypatch.setattr("simulator.scenario.locate._folder", lambda kind: shipped)
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

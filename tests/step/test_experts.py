@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
 from simulator.step.roofline import product_times
-from simulator.workload import Recipe, Transformer
+from simulator.workload import Recipe, TrainingJob, Transformer
 
 DEEPSEEK = Transformer.load("DeepSeek-V3")
 GROK = Transformer.load("Grok-1")
@@ -37,6 +38,12 @@ def b200():
     return on("HGX-B200", "fp8")
 
 
+@pytest.fixture(scope="module")
+def far():
+    """Every accelerator a domain of its own."""
+    return replace(on("HGX-H100"), domain=1)
+
+
 def exchanged(machine, model, layout, tokens=4096.0, **recipe):
     return experts.exchange(machine, model, replace(RECIPE, **recipe), Layouts.of([layout]), np.array([tokens]))[0]
 
@@ -52,13 +59,13 @@ def test_a_token_crosses_as_often_as_random_routing_says(h100, limit):
     met = [len({int(node) for node in draws.choice(allowed, 8)}) for allowed in nodes]
     model = DEEPSEEK.model_copy(update={"routing_limit": limit})
     far = replace(h100, scaleup=1e18, latency=0.0)  # what is left is what leaves the boxes
-    share = exchanged(far, model, WIDE) / exchanged(far, model, WIDE, node_limited=False)
+    share = exchanged(far, model, WIDE) / exchanged(far, model, WIDE, dispatch="each")
     assert share == pytest.approx(np.mean(met) / 8, rel=0.02)
 
 
 def test_inside_one_domain_nothing_is_saved_by_sending_once(h100):
     box = Layout(expert=8, data=8)
-    assert exchanged(h100, QWEN, box) == pytest.approx(exchanged(h100, QWEN, box, node_limited=False))
+    assert exchanged(h100, QWEN, box) == pytest.approx(exchanged(h100, QWEN, box, dispatch="each"))
 
 
 def test_what_is_sent_once_still_arrives_at_every_member(h100):
@@ -101,10 +108,10 @@ def test_grok_fits_on_gb200_only_with_split_experts():
     assert whole < 0 < split
 
 
-def test_no_copy_is_sorted_where_a_rank_holds_one_expert():
-    """Then a node-limited exchange delivers the tokens as the product wants them."""
+def test_no_copy_is_sorted_where_a_rank_holds_one_expert(far):
+    """Then an exchange that sends once delivers the tokens as the product wants them."""
     layouts = Layouts.of([Layout(expert=256, data=256), Layout(expert=64, data=256)])
-    one, four = experts.permuted(DEEPSEEK, RECIPE, layouts, np.array([4096.0, 4096.0]))
+    one, four = experts.permuted(far, DEEPSEEK, RECIPE, layouts, np.array([4096.0, 4096.0]))
     assert one == 0
     assert four == 4096 * 8 * DEEPSEEK.experts_per_token * DEEPSEEK.hidden
 
@@ -123,9 +130,9 @@ def test_small_microbatches_of_fine_experts_wait_for_the_host(b200):
     assert rate(4, cuda_graphs=True) / rate(1, cuda_graphs=True) < 1.2
 
 
-def test_recorded_graphs_and_dense_models_launch_no_more():
+def test_recorded_graphs_and_dense_models_launch_no_more(far):
     dense = Transformer.load("Llama-3-8B")
-    assert [float(extra[0]) for extra in experts.launches(dense, RECIPE, Layouts.of([Layout()]))] == [0, 0]
+    assert [float(extra[0]) for extra in experts.launches(far, dense, RECIPE, Layouts.of([Layout()]))] == [0, 0]
 
 
 def test_latent_attention_is_kept_compressed_and_paid_for(h100):
@@ -146,3 +153,94 @@ def test_eight_bit_operands_are_half_as_large():
     wide, narrow = (experts.kept(SMALL, recipe, layouts, layouts.recompute)[0] for recipe in recipes)
     saved = SMALL.experts_per_token * (SMALL.hidden + SMALL.expert_width)
     assert wide - narrow == pytest.approx(saved)
+
+
+BOX = Layout(expert=8, data=8, microbatch=4)
+
+
+def step(machine, model, layout=BOX, **recipe):
+    return evaluate(machine, model, replace(RECIPE, **recipe), Layouts.of([layout]))
+
+
+@pytest.mark.parametrize(
+    "layout", [BOX, WIDE, Layout(tensor=2, expert=8, data=8), Layout(pipeline=2, expert=32, data=32)]
+)
+def test_more_imbalance_is_never_faster_nor_leaner(h100, layout):
+    steps = [step(h100, QWEN, layout, imbalance=factor) for factor in (1.0, 1.1, 1.5, 3.0, 20.0)]
+    assert np.all(np.diff([one.total[0] for one in steps]) >= 0)
+    assert np.all(np.diff([one.memory.activations.max() for one in steps]) >= 0)
+    assert steps[2].total[0] > 1.05 * steps[0].total[0]
+
+
+def test_a_rank_can_get_no_more_than_all_tokens(h100):
+    """Eight ranks: beyond eight times the mean nothing is left to move; one rank has all experts and no imbalance."""
+    assert step(h100, QWEN, imbalance=8).total[0] == step(h100, QWEN, imbalance=1e6).total[0]
+    alone = Layout(data=8)
+    assert step(h100, SMALL, alone, imbalance=4).total[0] == step(h100, SMALL, alone).total[0]
+
+
+def test_all_wait_for_the_busiest_rank(h100):
+    """Twice the mean on one rank: its products, its part of the exchange and what it keeps are twice as much."""
+    layouts, tokens = Layouts.of([WIDE]), np.array([65536.0])
+    even, skewed = RECIPE, replace(RECIPE, imbalance=2.0)
+    times = [
+        sum(product_times(h100, experts.products(QWEN, recipe, layouts, tokens, 1.0))[0])[0]
+        for recipe in (even, skewed)
+    ]
+    assert times[1] / times[0] == pytest.approx(2, rel=0.05)
+    assert exchanged(h100, QWEN, WIDE, imbalance=2.0) == pytest.approx(2 * exchanged(h100, QWEN, WIDE), rel=0.01)
+    left = [experts.kept(QWEN, recipe, layouts, layouts.recompute)[0] for recipe in (even, skewed)]
+    assert left[1] == 2 * left[0]
+
+
+def test_a_device_that_routes_alone_helps_inside_a_domain_only(b200):
+    small = Layout(expert=8, data=8)
+    inside, across = (step(b200, SMALL, one, dispatch="device").total[0] for one in (small, WIDE))
+    assert inside < 0.7 * step(b200, SMALL, small).total[0]
+    assert across == step(b200, SMALL, WIDE).total[0]
+
+
+def test_reading_counts_leaves_the_device_idle_however_long_its_kernels_take(b200):
+    """A quarter of the launches of the routing, at 15 µs, once in each of 48 layers and each microbatch."""
+    long = Layout(expert=8, data=8, microbatch=16)
+    waited = step(b200, SMALL, long).parts["host"][0]
+    rounds = RECIPE.batch / (long.data * long.microbatch)
+    software = RECIPE.software
+    assert waited == pytest.approx(rounds * SMALL.layers * software.routing / 4 * software.host)
+    assert step(b200, SMALL, long, dropless=False).parts["host"][0] == 0
+
+
+def test_biases_of_experts_cost_traffic_alone(h100):
+    """64 bytes for each number of each copy, a third of it forward; and no arithmetic."""
+    biased = SMALL.model_copy(update={"expert_biases": True})
+    without, with_them = (step(h100, model) for model in (SMALL, biased))
+    tokens = BOX.microbatch * RECIPE.sequence
+    rounds = RECIPE.batch / (BOX.data * BOX.microbatch)
+    more = with_them.parts["memory-bound operators"][0] - without.parts["memory-bound operators"][0]
+    moved = 64 * tokens * SMALL.experts_per_token * SMALL.hidden * SMALL.layers * rounds
+    assert more == pytest.approx(moved / h100.stream)
+    assert with_them.parts["arithmetic below peak"] == without.parts["arithmetic below peak"]
+
+
+def test_predicting_a_further_token_costs_a_layer_and_the_logits(h100):
+    """On many stages too: none waits for the last, off which layers have been moved."""
+    plain = DEEPSEEK.model_copy(update={"next_tokens": 0})
+    recipe = Recipe(batch=4096, sequence=4096)
+    assert DEEPSEEK.parameters == plain.parameters
+    one, more = (m.flops_per_token(4096) for m in (plain, DEEPSEEK))
+    logits = 6 * plain.vocabulary * plain.hidden
+    assert more - one == pytest.approx((one - logits) / 61 + logits)
+    layouts = Layouts.of([Layout(expert=64, data=64), Layout(pipeline=16, expert=64, data=64)])
+    ratio = evaluate(h100, DEEPSEEK, recipe, layouts).total / evaluate(h100, plain, recipe, layouts).total
+    assert 1.01 < ratio[0] < 1.1
+    assert 1 <= ratio[1] < 1.1
+
+
+def test_a_job_says_how_uneven_its_routing_is_and_how_tokens_travel():
+    job = TrainingJob(
+        name="x", model="DeepSeek-V3", tokens="1 Ttoken", batch="64 Mtoken", imbalance=1.3, dispatch="device"
+    )
+    recipe = job.recipe(4096)
+    assert (recipe.imbalance, recipe.dispatch) == (1.3, "device")
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        TrainingJob(name="x", model="DeepSeek-V3", tokens="1 Ttoken", batch="64 Mtoken", imbalance=0.9)

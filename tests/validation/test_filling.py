@@ -230,17 +230,20 @@ def test_every_row_with_a_network_in_numbers_gets_a_sane_rate():
 @pytest.mark.parametrize(
     ("framework", "model", "expected"),
     [
-        ("NeMo v24.11.1", "Grok-1 314B", (True, True, False)),
-        ("NeMo v25.05.05", "DeepSeek-V3", (True, True, False)),
-        ("Megatron-Bridge / NeMo 25.11", "Qwen3-235B-A22B", (True, True, True)),
-        ("Megatron-Bridge / NeMo 25.09", "Qwen3-235B-A22B (tokendrop)", (True, False, False)),
-        ("HAI-LLM (DualPipe)", "DeepSeek-V3", (False, True, True)),
-        ("MaxText", "Mixtral 8x22B", (False, True, False)),
+        ("NeMo v24.11.1", "Grok-1 314B", (True, True, "each")),
+        ("NeMo v25.05.05", "DeepSeek-V3", (True, True, "each")),
+        ("Megatron-Bridge / NeMo 25.11", "Qwen3-235B-A22B", (True, True, "once")),
+        ("Megatron-Bridge / NeMo 26.06.01", "Qwen3-235B-A22B", (True, True, "device")),
+        ("Megatron-Bridge / NeMo 25.09", "Qwen3-235B-A22B (tokendrop)", (True, False, "each")),
+        ("HAI-LLM (DualPipe)", "DeepSeek-V3", (False, True, "once")),
+        ("Megatron-Core (MoE model zoo)", "DeepSeek-V3", (True, True, "once")),
+        ("MaxText", "Mixtral 8x22B", (False, True, "each")),
     ],
 )
 def test_only_dropless_tokens_travel_once(framework, model, expected):
-    usual = habits(inputs(framework=framework, model=model, year="2025"), "hopper")
-    assert (usual.splits_experts, usual.dropless, usual.node_limited) == expected
+    usual = habits(inputs(framework=framework, model=model, year="2025"), "blackwell")
+    assert (usual.splits_experts, usual.dropless, usual.dispatch) == expected
+    assert habits(inputs(framework=framework, model=model, year="2025"), "hopper").dispatch != "device"
 
 
 @pytest.mark.parametrize(("model", "split"), [("Grok-1", True), ("DeepSeek-V3", False)])
@@ -255,4 +258,27 @@ def test_megatron_splits_wide_experts_and_keeps_fine_ones_whole(model, split):
 
 def test_a_model_of_the_catalogue_brings_its_routing():
     model, _ = shape(inputs(model="DeepSeek-V3", layers="8"))
-    assert model.routing_limit == 4
+    assert (model.routing_limit, model.next_tokens) == (4, 0)  # cut short, so without what follows the last layer
+
+
+DUAL = {
+    "framework": "HAI-LLM (DualPipe)", "model": "DeepSeek-V3", "accelerator": "H800-SXM", "n_accelerators": "2048",
+    "seq_len": "4096", "global_batch_seqs": "15360", "tp": "1", "pp": "16", "ep": "64", "precision": "fp8",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({}, True), ({"framework": "HAI-LLM"}, False), ({"pp": "32", "global_batch_seqs": "2048"}, False),
+])  # fmt: skip
+def test_a_framework_brings_its_schedule_where_it_fits(changes, expected):
+    assert ("dualpipe" in predict(inputs(**(DUAL | changes))).layout) == expected
+
+
+@pytest.mark.parametrize(("framework", "model", "trained"), [
+    ("NeMo v25.05.05", "DeepSeek-V3", True), ("Megatron-Bridge / NeMo 25.11", "DeepSeek-V3 (w/o MTP)", False),
+    ("NeMo AutoModel (PyTorch DTensor/FSDP2)", "DeepSeek V3 671B", False), ("MaxText", "DeepSeek-V3", False),
+])  # fmt: skip
+def test_further_tokens_are_predicted_where_the_framework_does(framework, model, trained):
+    """The FLOPs of a token that these sources print: 260 GFLOP with them, 250 without."""
+    row = DUAL | {"framework": framework, "model": model}
+    assert predict(inputs(**row)).causal_flops_per_token == pytest.approx(260e9 if trained else 250e9, rel=0.01)
