@@ -171,8 +171,13 @@ class Training:
                 return
             if not self._cluster.is_entitled(self._index, rung):
                 self._stop(Order.YIELD)
-            elif self._pays(rung, self._cluster.best(self._index)):
-                self._stop(Order.GROW)
+            else:
+                better = self._cluster.best(self._index)
+                if self._pays(rung, better):
+                    if self._only_joins(rung, better):
+                        self._let_join(better)
+                    else:
+                        self._stop(Order.GROW)
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
@@ -392,6 +397,27 @@ class Training:
         self._return = lambda _: ((Activity.RECOVERY, stall),)
         self._come_back()
 
+    def _only_joins(self, now: Rung, better: Rung | None) -> bool:
+        """Whether more replicas are all that the better size has: then they may join a job that goes on."""
+        whole = self.run is not None and self._state is State.RUNNING and not self._out
+        return self._job.elastic is not None and whole and better is not None and better.cut == now.cut
+
+    def _let_join(self, better: Rung | None) -> None:
+        """All stall while replicas that got ready beside them load the weights and join; nothing is saved or lost."""
+        assert self.run is not None
+        assert self._job.elastic is not None
+        assert better is not None
+        now = self._calendar.now
+        self._tell("planned stop", "replicas join")
+        self._cause = "planned stop"
+        self._forget_timer()
+        self._settle(self.run.stretch.cut(now - self.since), now)
+        self._cluster.compute(self._index, False)
+        self._state = State.BUSY
+        stall = self._job.elastic.stall + better.load
+        self._return = lambda _: ((Activity.PLANNED, stall),)
+        self._wait_for_nodes()
+
     def _rejoin(self, rung: Rung, taken: int) -> None:
         if self._out and self._rung is rung:
             self._out = max(0, self._out - taken)
@@ -476,7 +502,8 @@ class Training:
             min(w, M) (1 − v / v′) > C + R
 
         The next interruption changes the rung for nothing, so a stop earns only until then: M later, or when the work w
-        is done.  v and v′ are the useful speeds, C the save (if there is anything to save), R restart and load.
+        is done.  v and v′ are the useful speeds, C the save (if there is anything to save), R restart and load.  Where
+        replicas only join, a stall and their load take the place of C + R.
         """
         if better is None or better.useful_tokens_per_second <= now.useful_tokens_per_second:
             return False
@@ -486,6 +513,9 @@ class Training:
             left -= self.run.full(self.run.stretch.cut(self._calendar.now - self.since).work)
             save = now.save
         earned = min(left, now.mtti) * (1 - now.useful_tokens_per_second / better.useful_tokens_per_second)
+        elastic = self._job.elastic
+        if elastic is not None and self._only_joins(now, better):
+            return earned > elastic.stall + better.load
         return earned > save + better.restart + better.load
 
     # Books.

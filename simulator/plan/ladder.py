@@ -310,7 +310,14 @@ def _rung(
         running_power=power - saving.share * max(power - holding, 0.0),
         clock=clock,
         stages=tuple(stages.items()),
+        cut=_cut(answer),
     )
+
+
+def _cut(answer: Answer) -> tuple[int, ...]:
+    """What all replicas of a layout have in common; those of another cannot join them."""
+    one = answer.layout
+    return (one.tensor, one.pipeline, one.interleave, one.context, one.expert, one.zero)
 
 
 def _checkpoint_times(parts: Parts, job: TrainingJob, model: Transformer, nodes: int) -> tuple[float, float]:

@@ -137,7 +137,6 @@ def test_most_of_a_life_that_goes_to_plan_is_leapt_over(monkeypatch):
         ({"hot": 2, "warm": 100.0}, "a number of hot spares"),
         ({"cold": Cold(1, 100.0)}, "nodes in store"),
         ({"follow": True}, "an interval that follows the interruptions"),
-        ({"sources": (Source("grid", (PowerStep(0.0, 1e6),), 1e-8, 1e-7),)}, "supplies of power"),
         ({"jobs": (*PLAIN.jobs, job(1e6, rung(4), name="second"))}, "several jobs"),
         ({"jobs": (job(1e30, rung(60, replicas=6), elastic=20.0),)}, "jobs that go on without a replica"),
     ],
