@@ -23,9 +23,10 @@ def tuned(found: Tuned) -> RenderableType:
     """The best settings first, then how flat each is."""
     rung = found.now.jobs[0].rungs[0]
     interval, spares = found.best(found.intervals), found.best(found.spares)
+    standbys = "1 hot standby" if found.hot == 1 else f"{count(found.hot)} hot standbys"
     said = (
         f"Least {'time' if found.goal == 'time' else 'cost'} with a checkpoint every {duration(interval.value)}, "
-        f"{percent(spares.value)} spares and {count(found.hot)} hot standbys: {duration(spares.days * DAY)}, "
+        f"{percent(spares.value)} spares and {standbys}: {duration(spares.days * DAY)}, "
         f"{money(spares.cost)}."
     )
     low, high = found.flat(found.intervals)
@@ -43,7 +44,7 @@ def tuned(found: Tuned) -> RenderableType:
     lines.add_row(
         "standbys",
         f"{found.losses_while_warming:.2g} nodes are lost in the {duration(found.now.warm)} a warm spare takes; "
-        f"{count(found.hot)} hot ones suffice for 99 % of such times",
+        f"{count(found.hot)} kept hot suffice{'s' if found.hot == 1 else ''} for 99 % of such times",
     )
     return Group(
         Text(f"{found.now.name}: {found.now.question}", style="dim"),
