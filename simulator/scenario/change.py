@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from simulator.errors import Fault, ScenarioError, did_you_mean
@@ -23,13 +24,16 @@ def apply(document: Document, changes: Sequence[str]) -> tuple[Document, list[Fa
             faults.append(Fault(label, None, "", "expected path=value, e.g. cluster.spares=3 %"))
             continue
         try:
-            # a bare '>' begins folded text in YAML; on the command line it can only be a comparison
-            plain = text.lstrip().startswith(">")
-            value = text.strip() if plain else parse(text, label, numbered=False).data
-            document = put(document, path.strip(), value, label)
+            document = put(document, path.strip(), _value(text, label), label)
         except ScenarioError as wrong:
             faults.extend(wrong.faults)
     return document, faults
+
+
+@lru_cache(maxsize=4096)  # a study has the same values at many points
+def _value(text: str, label: str) -> Any:
+    """The value of a change; a bare ``>`` begins folded text in YAML, here it can only be a comparison."""
+    return text.strip() if text.lstrip().startswith(">") else parse(text, label, numbered=False).data
 
 
 def counts(document: Document, written: str) -> bool:
