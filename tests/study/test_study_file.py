@@ -288,6 +288,13 @@ def test_what_is_large_is_said(written):
     assert study.remarks == ("1,000,000,000,000 tasks: simgpu sweep asks for --yes",)
 
 
+def test_an_objective_over_ranges_without_steps_asks_for_a_search(written):
+    body = "factors: {site.pue: {from: 1, to: 2}}\nmode: plan\n"
+    study = read_study(written(HEAD + body + "objective: {minimise: cost}\n"))
+    assert (study.design.kind, study.extent) == ("search", "a search")
+    assert "expected a list or a range in steps for a grid" in faults(read_study, written(HEAD + body))[0]
+
+
 def test_a_study_is_told_from_a_scenario(written):
     assert is_study(written(HEAD + "factors: {site.pue: [1]}\n"))
     assert not is_study(written("extends: colossus\nname: base\n", "base.yaml"))
