@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib import cpu_count
 
 from simulator import scenario as scenarios
 from simulator.engine import Tally, sample, simulate
 from simulator.plan import plan
 from simulator.plan.model import Ageing, Cause, Delivery, JobPlan, Plan, PoolPlan, Repair, Rung
-from simulator.study.replicate import cores, replicate
+from simulator.study.replicate import replicate
 from simulator.units import DAY
 
 NOT_LOOKED_AT: Any = None
@@ -97,4 +98,4 @@ def test_one_replica_of_colossus(benchmark, colossus, leaping):
 
 
 def test_a_thousand_replicas_of_colossus(benchmark, colossus):
-    benchmark.pedantic(replicate, (colossus, 1000), {"workers": cores()}, rounds=1)
+    benchmark.pedantic(replicate, (colossus, 1000), {"workers": cpu_count()}, rounds=1)

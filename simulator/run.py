@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import simulator
 from simulator import scenario as scenarios
+from simulator.engine import hindrances
 from simulator.engine.log import Log
 from simulator.engine.queue import Sharing, share
 from simulator.plan import Bar, Lever, levers, plan, tornado
@@ -64,6 +65,11 @@ class RunResult:
     def finished(self) -> bool:
         """Whether the run, or the median replica, finished within the horizon."""
         return 2 * sum(summary.finished for summary in self.ensemble.summaries) > len(self.ensemble)
+
+    @property
+    def stepwise(self) -> tuple[str, ...]:
+        """What made the replicas slow, if anything did (:func:`simulator.engine.hindrances`)."""
+        return hindrances(self.plan) if len(self.ensemble) > 1 else ()
 
     @property
     def kept(self) -> bool:

@@ -52,10 +52,20 @@ def run(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that share many replicas.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Processes that may share the replicas, when that is faster; default: one a processor.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
+    from joblib import cpu_count
+
     from simulator.report.folder import check_writable
     from simulator.report.text import answer
     from simulator.run import run as run_scenario
@@ -68,7 +78,7 @@ def run(
             seed=seed,
             replicas=replicas,
             precision=None if precision is None else share(precision),
-            workers=workers,
+            workers=workers or cpu_count(),
             out=out,
             progress=progress,
         )
@@ -79,6 +89,8 @@ def run(
         print_json({**result.to_dict(), "folder": str(folder)})
     elif not quiet:
         print_text(answer(result.answer(folder)))
+    if result.stepwise and not quiet:
+        typer.echo(f"replicas were simulated event by event, the slow way, for {', '.join(result.stepwise)}", err=True)
     raise typer.Exit(_code(result))
 
 

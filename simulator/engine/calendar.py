@@ -27,6 +27,11 @@ class Timer:
         """Forget it."""
         self.action = None
 
+    def ring(self, _: Any = None) -> None:
+        """Its moment has come."""
+        if self.action is not None:
+            self.action()
+
 
 class Calendar(Protocol):
     """The transitions of the engine are written once and know no more of a calendar than this.
@@ -99,8 +104,7 @@ class HeapCalendar:
         """Go there and call it."""
         self.now, _, timer = heappop(self._heap)
         self._progress.check(self.now)
-        if timer.action is not None:
-            timer.action()
+        timer.ring()
 
 
 class SimpyCalendar:
@@ -113,22 +117,19 @@ class SimpyCalendar:
     @property
     def now(self) -> float:
         """Seconds since the start."""
-        return float(self.env.now)
+        now: float = self.env.now
+        return now
 
     def after(self, delay: float, action: Callable[[], None]) -> Timer:
         """Call ``action`` so many seconds from now."""
         timer = Timer(action)
-
-        def due(_: Any) -> None:
-            if timer.action is not None:
-                timer.action()
-
-        self.env.timeout(delay).callbacks.append(due)
+        self.env.timeout(delay).callbacks.append(timer.ring)
         return timer
 
     def peek(self) -> float:
         """When the next entry is due. [s]"""
-        return float(self.env.peek())
+        due: float = self.env.peek()
+        return due
 
     def step(self) -> None:
         """Go there and call it."""

@@ -67,6 +67,7 @@ class Cluster:
         self._room: list[tuple[int, ...]] = [() for _ in plan.jobs]
         self._watts = [0.0] * len(plan.jobs)
         self._at_most = 0.0  # what all nodes together draw when idle [W]
+        self._promised = 0.0  # what all jobs together may draw [W]
         self.entitle()
 
     def install(self, pool: int, nodes: int) -> None:
@@ -99,6 +100,8 @@ class Cluster:
 
     def best(self, job: int) -> Rung | None:
         """The best rung the job is entitled to whose healthy nodes and watts nobody else holds."""
+        if not self._ladder[job]:
+            return None
         held, room = self.held[job], self._room[job]
         nodes = [
             min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
@@ -124,7 +127,10 @@ class Cluster:
         taken = tuple([want - have for want, have in zip(need, held, strict=True)])
         for pool, more in enumerate(taken):
             self.working[pool] += more
-        self.held[job], self.rungs[job] = list(need), rung
+        self.held[job] = list(need)
+        if rung is not self.rungs[job]:
+            self.rungs[job] = rung
+            self._promised = self._committed()
         self.dirty = True
         return taken
 
@@ -249,24 +255,28 @@ class Cluster:
 
     def left_for_idle(self) -> tuple[float, float]:
         """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
-        return self.cap * _ROUNDING - self._building - self._committed(), self._at_most
+        return self.cap * _ROUNDING - self._building - self._promised, self._at_most
 
     def draw(self) -> float:
         """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
-        watts, idling = min(self._building, self.cap), self.idle_on()
+        watts, idling = self.standing(), self.idle_on()
         for job, rung in enumerate(self.rungs):
-            if rung is not None and self.computing[job]:
-                watts += rung.running_power
-            else:
-                for pool, nodes in enumerate(self.held[job]):
-                    watts += nodes * self._holding_power[pool]
-        for pool, nodes in enumerate(idling):
-            watts += nodes * self._idle_power[pool]
+            watts += rung.running_power if rung is not None and self.computing[job] else self.holding(job)
+        for nodes, each in zip(idling, self._idle_power, strict=True):
+            watts += nodes * each
         return watts
+
+    def standing(self) -> float:
+        """What the building draws whatever the nodes do. [W]"""
+        return min(self._building, self.cap)
+
+    def holding(self, job: int) -> float:
+        """What a job's nodes draw while it does not compute. [W]"""
+        return sum([nodes * each for nodes, each in zip(self.held[job], self._holding_power, strict=True)])
 
     def spare_power(self) -> float:
         """What the cap leaves for nodes that no training job has set aside. [W]"""
-        return max(0.0, self.cap - self._building - self._committed())
+        return max(0.0, self.cap - self._building - self._promised)
 
     def swing(self) -> float:
         """What the jobs that compute draw between their saves beyond that mean. [W]"""

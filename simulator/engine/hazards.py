@@ -9,9 +9,11 @@ enough.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
+from itertools import accumulate
 
 from simulator.engine.calendar import Calendar, Timer
 from simulator.engine.cluster import Cluster
@@ -128,6 +130,7 @@ class Hazards:
         self._cohorts: list[Cohort] = []
         self._since = 0.0
         self.timer: Timer | None = None
+        self._nearest = self.clocks[0]
         self._refreshing: Timer | None = None
         self._hardware = 0.0  # rate at which a settled node has faults that take it out [1/s]
         for index, member in enumerate(self.members):
@@ -181,8 +184,12 @@ class Hazards:
 
     def arm(self) -> None:
         """Wait for the next strike."""
-        now, moment = self._calendar.now, min([clock.next for clock in self.clocks])
-        self.timer = self._calendar.after(max(moment - now, 0.0), self._strike) if moment < math.inf else None
+        nearest = self.clocks[0]
+        for clock in self.clocks:
+            if clock.next < nearest.next:
+                nearest = clock
+        self._nearest, wait = nearest, max(nearest.next - self._calendar.now, 0.0)
+        self.timer = self._calendar.after(wait, self._strike) if wait < math.inf else None
 
     def _refresh(self) -> None:
         """Bring ages and hazards of all cohorts to the middle of the time until this is called again."""
@@ -227,7 +234,7 @@ class Hazards:
     # Strikes.
 
     def _strike(self) -> None:
-        clock = min(self.clocks, key=_next)
+        clock = self._nearest
         reading, index = clock.due[0]
         heapreplace(clock.due, (reading + self.arrivals[index].exponential(1.0) / self.rates[index], index))
         clock.aim()
@@ -305,27 +312,22 @@ class Hazards:
         share, cluster = victims.uniform(), self._cluster
         if not domain.begin <= self._calendar.now < domain.end:
             return
-        if domain.whole:
-            total, before = sum(cluster.installed), 0
-            for nodes in cluster.installed:
-                if nodes:
-                    self._darken_some(domain, *cluster.neighbours((before + nodes / 2) / total, nodes, domain.share))
-                before += nodes
-        else:
-            self._darken_some(domain, *cluster.neighbours(share, int(domain.nodes), domain.share))
-
-    def _darken_some(self, domain: Domain, pool: int, hit: dict[int | None, int]) -> None:
-        dark = sum(hit.values())
-        if not dark:
-            return
-        for job, nodes in hit.items():
-            for _ in range(nodes):
-                self._cluster.lose(pool, job)
-        self._workshop.black_out(pool, dark, domain)
-        cause = Cause(domain.name, 0.0, 1.0, domain.detection, evicted=dark)
-        for job in hit:
-            if job is not None:
-                self._cluster.tenants[job].strike(cause)
+        places = [(share, int(domain.nodes))]
+        if domain.whole:  # the middle of every pool, and all of it
+            ends = list(accumulate(cluster.installed))
+            places = [((end - n / 2) / ends[-1], n) for end, n in zip(ends, cluster.installed, strict=True) if n]
+        struck: dict[int, int] = defaultdict(int)
+        for place, nodes in places:
+            pool, hit = cluster.neighbours(place, nodes, domain.share)
+            for job, lost in hit.items():
+                for _ in range(lost):
+                    cluster.lose(pool, job)
+                if job is not None and lost:
+                    struck[job] += lost
+            if sum(hit.values()):
+                self._workshop.black_out(pool, sum(hit.values()), domain)
+        for job, lost in struck.items():
+            cluster.tenants[job].strike(Cause(domain.name, 0.0, 1.0, domain.detection, evicted=lost))
 
     # What the workshop tells.
 
@@ -351,10 +353,6 @@ class Hazards:
         else:
             self._begin(cohort.pool, 1)
         self._refresh()
-
-
-def _next(clock: Clock) -> float:
-    return clock.next
 
 
 def _clock_of(member: Cause | Domain) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from simulator.plan.model import split
 
 if TYPE_CHECKING:
     from simulator.engine.cluster import Cluster
-    from simulator.plan.model import Plan
+    from simulator.plan.model import Plan, Source
 
 __all__ = ["Record"]
 
@@ -132,12 +132,17 @@ class Record:
         cluster.dirty = False
 
     def meter_many(
-        self, moments: Floats, watts: Floats, broken: Ints, tokens: Callable[[float], tuple[float, ...]]
-    ) -> None:
+        self, moments: Floats, watts: Floats, peaks: Floats, broken: Ints,
+        tokens: Callable[[float], tuple[float, ...]],
+    ) -> None:  # fmt: skip
         """What :meth:`meter` would have booked at each moment, while nothing is delivered and no node changes hands."""
         installed, now, working = self._state
         passed = np.diff(moments, prepend=self._since)
-        energy = self.energy + np.cumsum(np.concatenate([[self._watts], watts[:-1]]) * passed)
+        drawn = np.concatenate([[self._watts], watts[:-1]])
+        energy = self.energy + np.cumsum(drawn * passed)
+        began = np.concatenate([[self._since], moments[:-1]])
+        carried = [np.cumsum(some * passed) for some in _split(self._sources, drawn, began)]
+        supplied = [so_far + more for so_far, more in zip(self.supplied, carried, strict=True)]
         down = np.bincount(np.concatenate([[now], broken[:-1]]), passed)
         for nodes in np.flatnonzero(down).tolist():
             self.down[nodes] += float(down[nodes])
@@ -147,22 +152,25 @@ class Record:
             lasted = float(moments[at]) - since
             self.energy, self.working = float(energy[at]), held + working * lasted
             self.node_seconds = [so_far + nodes * lasted for so_far, nodes in zip(before, installed, strict=True)]
+            self.supplied = [float(some[at]) for some in supplied]
 
         at = int(np.searchsorted(moments, self._due))
         while at < len(moments):
             book(at)
             time = float(moments[at])
-            self.marks.append(Mark(time, tokens(time), self.energy, tuple(self.node_seconds), self.working))
+            self._note(time, tokens(time))
             self._due = time + self._every
             at = int(np.searchsorted(moments, self._due))
         book(len(moments) - 1)
-        self.peak = max(self.peak, float(watts.max()))
+        self.peak = max(self.peak, float(peaks.max()))
         self._since, self._watts = float(moments[-1]), float(watts[-1])
         self._state = (installed, int(broken[-1]), working)
 
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
-        tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
+        self._note(time, tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]))
+
+    def _note(self, time: float, tokens: tuple[float, ...]) -> None:
         self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:
@@ -180,3 +188,16 @@ class Record:
                 cluster.spare_power(),
             )
         )
+
+
+def _split(sources: Sequence[Source], watts: Floats, times: Floats) -> list[Floats]:
+    """:func:`simulator.plan.model.split` of many draws, each at its moment."""
+    carried, left = [], watts
+    for source in sources:
+        at = np.searchsorted([step.time for step in source.steps], times, side="right")
+        available = np.array([0.0, *(step.watts for step in source.steps)])[at]
+        carried.append(np.minimum(left, available))
+        left = left - carried[-1]
+    if carried:
+        carried[-1] = carried[-1] + left
+    return carried

@@ -94,6 +94,7 @@ class Training:
         self._rung: Rung | None = None  # what it runs on, or ran on last
         self.tokens = 0.0
         self._interruptions, self._running = 0, 0.0
+        self._numbers = {id(rung): number for number, rung in enumerate(self._job.rungs)}
         self._worked = [0.0] * len(self._job.rungs)  # seconds at full speed that were not lost, by rung
         self._started: float | None = None
         self._finished: float | None = None
@@ -451,7 +452,7 @@ class Training:
 
     def _number(self, rung: Rung) -> int:
         """Which of the job's rungs it is; by identity, for to compare all of their numbers takes longer than to run."""
-        return next(number for number, one in enumerate(self._job.rungs) if one is rung)
+        return self._numbers[id(rung)]
 
     def _take_best(self) -> tuple[int, ...]:
         """Hold the nodes of the best rung; how many came from the idle, by pool, or () and no node when there is none.

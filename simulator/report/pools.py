@@ -19,7 +19,7 @@ def dealt(rung: Rung) -> str:
     for share in rung.shares:
         part = share.replicas * share.microbatches * share.layout.microbatch / whole
         size = f" of {share.layout.microbatch}" if share.layout.microbatch > 1 else ""
-        again = f", recompute {share.layout.recompute}" if share.layout.recompute != "none" else ""
+        again = f", recompute {share.layout.recomputed}" if share.layout.recomputed else ""
         told.append(
             f"{share.accelerator} {percent(part)} ({count(share.replicas)} replicas × "
             f"{share.microbatches} microbatch{'es' if share.microbatches > 1 else ''}{size}{again})"
@@ -58,6 +58,7 @@ def shares_dict(rung: Rung) -> list[dict[str, Any]]:
             "microbatches": share.microbatches,
             "microbatch": share.layout.microbatch,
             "recompute": share.layout.recompute,
+            "recompute_layers": share.layout.recompute_layers,
             "step_s": share.seconds,
         }
         for share in rung.shares

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from simulator.report.swept import shown
+from simulator.report.swept import broken, shown
 from simulator.report.tables import table
 from simulator.report.words import count, percent
 from simulator.results.sensitivity import Sensitivity
@@ -72,7 +72,7 @@ def found_best(found: Sought, command: Callable[[Sequence[str]], str]) -> Render
     if best is None:
         return _none(found, command)
     columns = list(dict.fromkeys((found.output, *best.values)))
-    titles = ["", *found.factors, *columns, "trial"]
+    titles = ["", *map(broken, found.factors), *map(broken, columns), "trial"]
     made = table(*titles, right=range(len(found.factors) + 1, len(titles)))
     for column in made.columns[1 : len(found.factors) + 1]:
         column.overflow = "fold"

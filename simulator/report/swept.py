@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.text import Text
 from simulator.report.tables import table
 from simulator.report.words import count, money, percent
 
-__all__ = ["Line", "Lost", "answers", "cells", "failed", "markdown", "shown"]
+__all__ = ["Line", "Lost", "answers", "broken", "cells", "failed", "markdown", "shown"]
 
 _SHARES = ("goodput", "mfu", "availability", "finished")
 
@@ -45,7 +46,7 @@ def answers(
     factors: Sequence[str], outputs: Sequence[str], lines: Iterable[Line], best: Sequence[str]
 ) -> RenderableType:
     """The points one under the other, the best one marked."""
-    titles = [*factors, "replicas", *outputs]
+    titles = [*map(broken, factors), "replicas", *map(broken, outputs)]
     made = table("", *titles, right=range(len(factors) + 1, len(titles) + 1))
     for column in made.columns[1 : len(factors) + 1]:
         column.overflow = "fold"
@@ -61,6 +62,16 @@ def failed(lost: Iterable[Lost]) -> RenderableType:
         what = f"{count(tasks)} task{'s' if tasks != 1 else ''}"
         parts += [Text(f"{what}: {reason}"), Text(f"    {command}", no_wrap=True, overflow="ignore")]
     return Group(Text("failed, and why", style="bold"), *parts)
+
+
+def broken(name: str, width: int = 11) -> str:
+    """A path or an output as a column's title, in lines that end at dots and underscores."""
+    lines = [""]
+    for part in re.findall(r"[^._]+[._]?", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def markdown(titles: Sequence[str], rows: Iterable[Sequence[Any]], *, text: int) -> Iterable[str]:

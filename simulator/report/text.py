@@ -181,7 +181,9 @@ def _key_spread(found: dict[str, Statistic], replicas: int) -> RenderableType:
     made = table("", "median", "P5", "P95", "mean", "± s.e.", title="", right=(1, 2, 3, 4, 5))
     for name, field, write in _KEYS:
         one = found[field]
-        made.add_row(name, *(write(value) for value in (one.p50, one.p5, one.p95, one.mean, one.standard_error)))
+        even = one.mean is not None and one.standard_error is not None and one.standard_error <= 1e-6 * abs(one.mean)
+        error = "none" if even else write(one.standard_error)
+        made.add_row(name, *(write(value) for value in (one.p50, one.p5, one.p95, one.mean)), error)
     return made
 
 
@@ -190,16 +192,16 @@ def _is_many(shown: Answer) -> bool:
 
 
 def _chances(shown: Answer) -> str:
-    """By which dates the runs end: the chance to finish by each."""
+    """By which dates the runs end: the chance to have finished when each is over."""
     assert shown.ensemble is not None
     times = sorted(s.time_to_train_s for s in shown.ensemble.summaries if s.time_to_train_s is not None)
     total = len(shown.ensemble)
     told: dict[str, float] = {}
-    for share in (0.05, 0.95):
-        position = max(0, round(share * total) - 1)
+    for share in (0.05, 0.5, 0.95):
+        position = max(0, math.ceil(share * total) - 1)
         if position < len(times):
-            day = math.ceil(times[position] / DAY)
-            told[_date(shown.plan, day * DAY)] = sum(time <= day * DAY for time in times) / total
+            day = int(times[position] / DAY)
+            told[_date(shown.plan, times[position])] = sum(int(time / DAY) <= day for time in times) / total
     said = " · ".join(f"{date} {percent(chance)}" for date, chance in told.items())
     return said or "none of the runs finishes"
 

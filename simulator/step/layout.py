@@ -49,6 +49,13 @@ class Layout:
         """Accelerators the layout uses."""
         return self.model_parallel * self.data
 
+    @property
+    def recomputed(self) -> str:
+        """What is computed again in the backward pass, in words; empty for nothing."""
+        whole = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''} in full"
+        kinds = [self.recompute] * (self.recompute != "none") + [whole] * (self.recompute_layers > 0)
+        return " and ".join(kinds)
+
     def __str__(self) -> str:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]
         parts += [f"x{self.interleave}"] if self.interleave > 1 else []
@@ -60,9 +67,7 @@ class Layout:
             f"ZeRO-{self.zero}" + (f" over {self.shard}" if self.shard else ""),
             f"microbatch {self.microbatch}",
         ]
-        whole = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''} in full"
-        kinds = [self.recompute] * (self.recompute != "none") + [whole] * (self.recompute_layers > 0)
-        parts += [f"recompute {' and '.join(kinds)}"] if kinds else []
+        parts += [f"recompute {self.recomputed}"] if self.recomputed else []
         return " · ".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
@@ -53,6 +54,7 @@ class Machine:
     permute: float  # share of ``stream`` that permuting tokens reaches
 
 
+@lru_cache(maxsize=256)
 def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: str) -> Machine:
     """The step model's view of a node on a fabric.
 

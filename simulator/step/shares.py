@@ -15,7 +15,9 @@ from simulator.step.candidates import divisors
 from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine, slowest
+from simulator.step.memory import usable
 from simulator.step.pipeline import microbatches
+from simulator.step.recomputation import eased
 from simulator.step.search import obstacles
 from simulator.step.timing import StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
@@ -219,18 +221,24 @@ def _best_cuts(
     """For each layout the microbatch and the recomputation with which this pool is quickest."""
     tried: list[Layout] = []
     groups: list[slice] = []
+    free = request.recompute is None and request.recompute_layers is None
     for like in likes:
         sizes = [like.microbatch] if request.microbatch else sorted({1, 2, 4, 8, like.microbatch})
-        kinds = [like.recompute] if request.recompute else RECOMPUTE
-        mine = [replace(like, microbatch=b, recompute=k) for b, k in product(sizes, kinds)]
+        kinds = [(kind, 0) for kind in RECOMPUTE] if free else [(like.recompute, like.recompute_layers)]
+        mine = [
+            replace(like, microbatch=b, recompute=kind, recompute_layers=layers)
+            for b, (kind, layers) in product(sizes, kinds)
+        ]
         groups.append(slice(len(tried), len(tried) + len(mine)))
         tried += mine
     L = Layouts.of(tried)
+    if free:
+        L, _ = eased(machine, model, recipe, L, usable(machine))
     found = evaluate(machine, model, recipe, L)
     possible = found.fits & (L.microbatch * L.data <= recipe.batch)
     rates = np.where(possible, microbatches(recipe.batch, L) * L.microbatch / found.total, 0)
     best = [group.start + int(np.argmax(rates[group])) for group in groups]
-    return [_Cut(tried[index], float(rates[index])) for index in best]
+    return [_Cut(L[index], float(rates[index])) for index in best]
 
 
 def _turn(pool: _Pool, batch: int) -> int:

@@ -13,7 +13,7 @@ from simulator.study.factor import Choice, Values, Variants, levels
 from simulator.study.outputs import check_outputs
 from simulator.study.schema import MEASURES, MOST_POINTS, Study
 
-__all__ = ["design_faults", "evidence_faults", "output_faults", "value_faults"]
+__all__ = ["design_faults", "evidence_faults", "output_faults", "path_faults", "value_faults"]
 
 _SHARES = (0.001, 0.5, 0.999)  # of a distribution that are tried
 _ENDS = (0.0, 0.5, 1.0 - 1e-12)  # of a range, or of one that has ends
@@ -40,6 +40,17 @@ def design_faults(study: Study) -> Iterator[tuple[Path, str]]:
         shown = " × ".join(f"{count:,}" for count in counts.values())
         help_ = "draw from it: design: {kind: sobol, n: 1024}"
         yield ("factors",), f"expected a grid of at most {MOST_POINTS:,} points; got {shown} = {study.size:,}; {help_}"
+
+
+def path_faults(study: Study) -> Iterator[tuple[Path, str]]:
+    """Paths that two parts of the study change, of which only the later would count."""
+    taken: dict[str, str] = dict.fromkeys(study.set, "set")
+    for name, factor in study.factors.items():
+        varied = {path for one in factor.variants.values() for path in one} if isinstance(factor, Variants) else {name}
+        for path in sorted(varied):
+            if path in taken:
+                yield ("factors", name), f"expected each path in one place; got {path}, which {taken[path]} changes too"
+        taken |= dict.fromkeys(varied, f"factor {name}")
 
 
 def output_faults(study: Study) -> Iterator[tuple[Path, str]]:
@@ -74,7 +85,9 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
     both ends and the middle.
     """
     common = _refused(base, study.fixed)
-    yield from (written.fault(("set", *_named(study.set, fault)), _told(fault)) for fault in common)
+    for fault in common:
+        path = _named(study.set, fault)
+        yield written.fault(("set", *path), _told(fault, *map(str, path)))
     fixed = [change for change in study.fixed if not any(_about(fault, [change]) for fault in common)]
     first = {name: _first(factor, name) for name, factor in study.factors.items()}
     standing = _refused(base, [*fixed, *(change for changes in first.values() for change in changes)])
@@ -87,7 +100,7 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
         for place, label, changes in _tried(factor, name):
             for fault in _refused(base, [*fixed, *others, *changes]):
                 own = _about(fault, changes)
-                message = _told(fault) if own else f"with {label}: {_told(fault)}"
+                message = _told(fault, name) if own else f"with {label}: {_told(fault)}"
                 new = own or (fault not in standing and not fault.file.startswith("--set "))
                 if new and message not in told:  # a path that nothing has is as wrong for every value
                     told.add(message)
@@ -139,9 +152,6 @@ def _named(changes: Mapping[str, Any], fault: Fault) -> Path:
     return (path,) if path in changes else ()
 
 
-def _told(fault: Fault) -> str:
-    """What is wrong, and where unless that is the change itself."""
-    if fault.file.startswith("--set "):
-        path = fault.file.removeprefix("--set ").partition("=")[0]
-        return fault.message if fault.path in (path, "") else f"{fault.path}: {fault.message}"
-    return f"{fault.path}: {fault.message}" if fault.path else fault.message
+def _told(fault: Fault, known: str = "") -> str:
+    """What is wrong, and where unless that is known."""
+    return f"{fault.path}: {fault.message}" if fault.path and fault.path != known else fault.message

@@ -28,7 +28,7 @@ from simulator.errors import did_you_mean
 from simulator.scenario.write import on_one_line
 from simulator.units import quantity, ratio
 
-__all__ = ["FORMS", "Choice", "Factor", "Level", "Range", "Values", "Variants", "levels"]
+__all__ = ["Choice", "Factor", "Level", "Range", "Values", "Variants", "levels"]
 
 _MOST_LEVELS = 1_000_000
 _DIGITS = 12  # of a value in equal steps: as many as a scenario's digest looks at
@@ -365,9 +365,10 @@ class Normal(_Measured):
         return value if self.to is None else min(value, self._in_unit(self.to))
 
 
-FORMS: Mapping[str, type[_Form]] = {
-    "from": Range, "uniform": Uniform, "loguniform": LogUniform, "normal": Normal, "triangular": Triangular,
-    "choice": Choice, "variants": Variants,
+# by the key that only this form has; a bell may have limits, which look like a range
+_FORMS: Mapping[str, type[_Form]] = {
+    "normal": Normal, "from": Range, "to": Range, "uniform": Uniform, "loguniform": LogUniform,
+    "triangular": Triangular, "choice": Choice, "variants": Variants,
 }  # fmt: skip
 _WAYS = (
     "[…], {from: …, to: …, steps: …}, {uniform: […]}, {loguniform: […]}, {normal: {mean: …, sd: …}}, "
@@ -376,33 +377,32 @@ _WAYS = (
 
 
 def _form(written: Any) -> str | None:
-    """Which form a factor is written in."""
-    if isinstance(written, Values | list | tuple):
-        return "list"
+    """Class of the form a factor is written in."""
+    if isinstance(written, list | tuple):
+        return "Values"
     if isinstance(written, dict):
-        named = [key for key in ("normal", *FORMS) if key in written]
-        return named[0] if named else "from" if "to" in written or "steps" in written else None
-    return next((key for key, form in FORMS.items() if isinstance(written, form)), None)
+        return next((form.__name__ for key, form in _FORMS.items() if key in written), None)
+    return type(written).__name__ if isinstance(written, Values | _Form) else None
 
 
 def _known(written: Any) -> Any:
     if _form(written) is None:
         keys = [str(key) for key in written] if isinstance(written, dict) else []
         shown = f"a mapping with {', '.join(keys) or 'nothing'}" if isinstance(written, dict) else str(written)
-        hint = next(filter(None, (did_you_mean(key, FORMS) for key in keys)), "")
+        hint = next(filter(None, (did_you_mean(key, _FORMS) for key in keys)), "")
         raise ValueError(f"expected {_WAYS}; got {shown[:80]}{hint}")
     return written
 
 
 Factor = Annotated[
-    Annotated[Values, Tag("list")]
-    | Annotated[Range, Tag("from")]
-    | Annotated[Uniform, Tag("uniform")]
-    | Annotated[LogUniform, Tag("loguniform")]
-    | Annotated[Normal, Tag("normal")]
-    | Annotated[Triangular, Tag("triangular")]
-    | Annotated[Choice, Tag("choice")]
-    | Annotated[Variants, Tag("variants")],
+    Annotated[Values, Tag("Values")]
+    | Annotated[Range, Tag("Range")]
+    | Annotated[Uniform, Tag("Uniform")]
+    | Annotated[LogUniform, Tag("LogUniform")]
+    | Annotated[Normal, Tag("Normal")]
+    | Annotated[Triangular, Tag("Triangular")]
+    | Annotated[Choice, Tag("Choice")]
+    | Annotated[Variants, Tag("Variants")],
     Discriminator(_form),
     BeforeValidator(_known),
 ]

@@ -16,7 +16,7 @@ from simulator.scenario.document import Document, Path, Place, parse
 from simulator.scenario.faults import translated
 from simulator.scenario.locate import find, packaged
 from simulator.scenario.read import checked, load, unchecked
-from simulator.study.check import design_faults, evidence_faults, output_faults, value_faults
+from simulator.study.check import design_faults, evidence_faults, output_faults, path_faults, value_faults
 from simulator.study.schema import Study
 
 __all__ = ["is_study", "read_study", "study_of"]
@@ -88,8 +88,10 @@ def _changed(document: Document, changes: Sequence[str]) -> tuple[Document, list
     """The document with each change as a fixed value or as a factor."""
     data, places, faults = dict(document.data), dict(document.places), list[Fault]()
     for key in ("set", "factors"):
-        written = data.get(key)
-        data[key] = dict(written) if isinstance(written, dict) else {} if written is None else written
+        if data.get(key) is None and changes:
+            data[key] = {}
+        elif isinstance(data.get(key), dict):
+            data[key] = dict(data[key])
     for change in changes:
         label = f"--set {change}"
         path, equals, text = change.partition("=")
@@ -110,8 +112,6 @@ def _changed(document: Document, changes: Sequence[str]) -> tuple[Document, list
         if isinstance(data[section], dict):
             data[section][path] = values if len(values) > 1 else values[0]
         places[section, path] = Place(label, None)
-    if not data["set"]:
-        del data["set"]
     return Document(data, places), faults
 
 
@@ -147,7 +147,7 @@ def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Pa
             found.setdefault(path, message)
     faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
     if study is not None:
-        inside = (*design_faults(study), *output_faults(study), *evidence_faults(study))
+        inside = (*design_faults(study), *path_faults(study), *output_faults(study), *evidence_faults(study))
         faults += [document.fault(path, message) for path, message in inside]
         study, outside = _on_base(study, document, folder)
         faults += outside

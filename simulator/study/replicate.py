@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 import warnings
@@ -26,16 +25,11 @@ from simulator.results.series import course, series
 from simulator.results.spread import Curve, curve
 from simulator.results.summary import Summary, summarise
 
-__all__ = ["Replication", "cores", "replicate", "seed_of"]
+__all__ = ["Replication", "replicate", "seed_of"]
 
 _LOOK = 20  # replicas between two looks at the spread
 _WORTH_PROCESSES = 2.0  # time that is left: starting one takes a second [s]
 _TASK = 0.25  # what a process is given at a time, so that progress is seen and little is lost to Ctrl-C [s]
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def seed_of(seed: int, replica: int) -> int:
@@ -125,19 +119,19 @@ def _others(plan: Plan, replicas: int, workers: int) -> Generator[tuple[Summary,
 def _shared(plan: Plan, numbers: range, workers: int, task: int) -> Generator[tuple[Summary, Curve], None, None]:
     """The replicas of these numbers, in their order, from processes that take so many at a time."""
     done = 0
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf)
+    try:
         tasks = (numbers[first : first + task] for first in range(0, len(numbers), task))
         waiting = deque(pool.submit(_some, plan, some) for some in islice(tasks, 2 * workers))
-        try:
-            while waiting:
-                for one in waiting.popleft().result():
-                    done += 1
-                    yield one
-                waiting.extend(pool.submit(_some, plan, some) for some in islice(tasks, 1))
-        except BrokenProcessPool:
-            warnings.warn("a worker process was killed; its replicas are run here", RuntimeWarning, stacklevel=2)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while waiting:
+            for one in waiting.popleft().result():
+                done += 1
+                yield one
+            waiting.extend(pool.submit(_some, plan, some) for some in islice(tasks, 1))
+    except BrokenProcessPool:
+        warnings.warn("a worker process was killed; its replicas are run here", RuntimeWarning, stacklevel=2)
+    finally:
+        pool.shutdown(cancel_futures=True)  # what is under way takes a quarter of a second
     yield from (_one(plan, number) for number in numbers[done:])
 
 

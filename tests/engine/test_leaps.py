@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small_plans import job, plan, pool, rung
 
 from simulator.engine import Tally, leap, sample
-from simulator.plan.model import Ageing, Cause, Cold, Domain, Maintenance, Plan, Repair
+from simulator.plan.model import Ageing, Cause, Cold, Domain, Maintenance, Plan, PowerStep, Repair, Source
 
 maybe = st.booleans()
 
@@ -50,10 +50,10 @@ class Counted:
         self.leaps = 0
         leapt = leap.Leaps._leap
 
-        def counting(leaps: leap.Leaps, until: float) -> bool:
-            did = leapt(leaps, until)
-            self.leaps += did
-            return did
+        def counting(leaps: leap.Leaps, until: float) -> int:
+            lived = leapt(leaps, until)
+            self.leaps += lived > 0
+            return lived
 
         monkeypatch.setattr(leap.Leaps, "_leap", counting)
         monkeypatch.setattr(leap, "WORTH", worth)
@@ -77,7 +77,12 @@ def lives(draw) -> Plan:
     ]
     first = pool((0.0, 70), (250_000.0, 10), spare_share=0.1, weight=draw(st.sampled_from([1.0, 0.5])))
     pools = [first, pool((0.0, 26), spare_share=0.1, weight=2.0, name="h200")] if two else [first]
-    watts = 1000.0 * sum(sizes[0]) + draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # enough for five idle nodes
+    if draw(maybe):  # a building that draws for itself, jobs that draw less when they save
+        pools = [replace(one, holding_power=400.0, standing_power=10.0) for one in pools]
+        rungs = [replace(one, running_power=0.9 * one.power) for one in rungs]
+    grid = Source("grid", (PowerStep(0.0, 50_000.0), PowerStep(123_456.0, 70_000.0)), 1e-8, 1e-7)
+    for_idle = draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # the last is enough for five of them
+    watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + for_idle
     return plan(
         pools,
         [job(draw(st.sampled_from([1e8, 2e9])), *rungs)],
@@ -91,6 +96,7 @@ def lives(draw) -> Plan:
         warm=300.0,
         copies=draw(st.sampled_from([1, 2])),
         maintenance=Maintenance(150_000.0, 600.0) if draw(maybe) else None,
+        sources=(grid, Source("gas", (PowerStep(0.0, 1e6),), 2e-8, 2e-7)) if draw(maybe) else (),
     )
 
 
@@ -131,6 +137,7 @@ def test_most_of_a_life_that_goes_to_plan_is_leapt_over(monkeypatch):
         ({"hot": 2, "warm": 100.0}, "a number of hot spares"),
         ({"cold": Cold(1, 100.0)}, "nodes in store"),
         ({"follow": True}, "an interval that follows the interruptions"),
+        ({"sources": (Source("grid", (PowerStep(0.0, 1e6),), 1e-8, 1e-7),)}, "supplies of power"),
         ({"jobs": (*PLAIN.jobs, job(1e6, rung(4), name="second"))}, "several jobs"),
         ({"jobs": (job(1e30, rung(60, replicas=6), elastic=20.0),)}, "jobs that go on without a replica"),
     ],

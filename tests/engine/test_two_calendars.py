@@ -78,7 +78,7 @@ def lives(draw) -> Plan:
 @settings(max_examples=50, deadline=None)
 @given(lives())
 def test_both_calendars_keep_the_same_books_to_the_last_bit(toy):
-    assert sample(toy, seed=toy.seed) == simulate(toy).tally
+    assert sample(toy, seed=toy.seed, leaping=False) == simulate(toy).tally
 
 
 @settings(max_examples=40, deadline=None)

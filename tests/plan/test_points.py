@@ -29,7 +29,7 @@ def test_a_point_is_what_plan_and_outlook_say(name):
     assert found.energy_MWh * 1e6 * HOUR == pytest.approx(ahead.energy)
     assert found.carbon_tCO2e * 1e3 == pytest.approx(ahead.energy * made.carbon)
     # no more than every node at work, no less than what the whole time took on average
-    most = sum(pool.nodes * pool.training_power for pool in made.pools) / 1e6
+    most = sum(pool.nodes * (pool.training_power + pool.standing_power) for pool in made.pools) / 1e6
     assert found.energy_MWh / (found.time_to_train_d * 24) <= found.peak_power_MW <= most * (1 + 1e-9)
 
 

@@ -28,7 +28,7 @@ from simulator.plan.model import Cause, Plan, Rung
 __all__ = ["Leaps", "hindrances"]
 
 WORTH = 100  # strikes: a leap takes as long as some hundred events
-_MOST = 100_000  # strikes of one leap, so that memory stays small
+_REACH = 16_000, 64_000  # strikes to look ahead: at first, and at most, so that memory stays small
 _PATIENCE = 16, 4096  # events until the next attempt: at first, and at most
 
 
@@ -60,19 +60,29 @@ class Leaps:
         self._ways = Ways.of(hazards.members, plan.copies)
         self._join = plan.standby if plan.hot is None else plan.warm
         self._patience = self._asked = _PATIENCE[0]
+        self._reach = _REACH[0]
 
     def leap(self) -> bool:
         """Leap if it pays; whether it did."""
         self._patience -= 1
         if self._patience > 0:
             return False
-        if self._training.is_plain() and not self._cluster.dirty:
-            leapt = self._leap(self._until())
-            self._asked = _PATIENCE[0] if leapt else min(2 * self._asked, _PATIENCE[1])
-            self._patience = self._asked
-            return leapt
-        self._patience = 1
-        return False
+        if not self._training.is_plain() or self._cluster.dirty:
+            self._patience = 1
+            return False
+        clocks = self._hazards.clocks
+        rate = sum([clock.rate * sum([self._hazards.rates[index] for _, index in clock.due]) for clock in clocks])
+        until = min(self._until(), self._calendar.now + self._reach / max(rate, 1e-300))
+        if rate * (until - self._calendar.now) < WORTH:
+            self._patience = _PATIENCE[0]
+            return False
+        lived = self._leap(until)
+        # What is looked at in vain costs as much as what is lived: look no further than it went the last time, or twice
+        # as far if it went all the way.
+        self._reach = min(max(2 * lived, 2 * WORTH), _REACH[1]) if lived else max(self._reach // 4, 2 * WORTH)
+        self._asked = _PATIENCE[0] if lived else min(2 * self._asked, _PATIENCE[1])
+        self._patience = self._asked
+        return lived > 0
 
     def _until(self) -> float:
         """The next entry of the calendar that is no strike, no return and not the job's; or the horizon."""
@@ -82,15 +92,12 @@ class Leaps:
             for moment, timer in self._calendar.entries()
             if timer not in own and not isinstance(timer.action, Return)
         ]
-        rate = sum([clock.rate * sum([self._hazards.rates[i] for _, i in clock.due]) for clock in self._hazards.clocks])
-        return min([self._plan.horizon, self._calendar.now + _MOST / max(rate, 1e-300), *others])
+        return min([self._plan.horizon, *others])
 
-    def _leap(self, until: float) -> bool:
+    def _leap(self, until: float) -> int:
+        """Leap at most so far; how many strikes that took, of those that mattered or not."""
         hazards, cluster = self._hazards, self._cluster
         rates = [(clock, first, index) for clock in hazards.clocks if clock.rate > 0 for first, index in clock.due]
-        expected = sum([clock.rate * hazards.rates[index] for clock, _, index in rates]) * (until - self._calendar.now)
-        if expected < WORTH:
-            return False
         coming = {
             index: come(clock, first, hazards.rates[index], hazards.arrivals[index], until)
             for clock, first, index in rates
@@ -104,17 +111,17 @@ class Leaps:
         due = [np.array([moment for moment, at in returns if at == pool]) for pool in range(len(cluster.pools))]
         settled = settle(cluster, strikes, due)
         if settled is None:
-            return False
+            return 0
         counts, broken = settled
         until = min(until, strikes.end, self._short_of_nodes(strikes, broken))
         own = np.flatnonzero((strikes.beyond < 0) & (strikes.time < until))
         lived = self._live(strikes, own, until)
         if lived is None or lived.strikes < WORTH / 2:
-            return False
+            return 0
         own = own[: lived.strikes]
         self._book(lived, strikes, own, broken)
         self._go(lived, strikes, own, counts, coming)
-        return True
+        return sum(those.before(lived.end) for those in coming.values())
 
     def _short_of_nodes(self, strikes: Strikes, broken: list[Broken]) -> float:
         """The first strike after which fewer nodes are healthy than the job needs."""
@@ -178,8 +185,7 @@ class Leaps:
         moments = moments[moments > self._calendar.now]
         down = [one.after(moments) for one in broken]
         running = np.searchsorted(begin, moments, side="right") == np.searchsorted(lived.over, moments, side="right")
-        standing = sum([n * pool.idle_power for n, pool in zip(cluster.held[0], cluster.pools, strict=True)])
-        watts = np.where(running, rung.power, standing)
+        watts = cluster.standing() + np.where(running, rung.running_power, cluster.holding(0))
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
@@ -190,7 +196,8 @@ class Leaps:
             stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
             return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
 
-        self._record.meter_many(moments, watts, sum(down[1:], down[0]), safe)
+        swing = np.where(running, rung.power - rung.running_power, 0.0)
+        self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
 
     def _go(self, lived: Chain, strikes: Strikes, own: Ints, counts: Flags, coming: dict[int, Coming]) -> None:
         """Put everybody where they are at the end, and let the job run."""

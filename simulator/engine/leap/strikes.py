@@ -72,7 +72,8 @@ def foresee(hazards: Hazards, cluster: Cluster, repairs: tuple[Repair, ...], com
         if not count:
             continue
         if isinstance(member, Domain):
-            end = min(end, float(those.times[0]))
+            failing = those.times[(those.times >= member.begin) & (those.times < member.end)]
+            end = min([end, *failing[:1].tolist()])
             continue
         if member.per_job:
             parts.append((those.times, np.zeros(count, int), np.full(count, -1.0), np.full(count, math.inf), index))
