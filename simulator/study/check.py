@@ -10,7 +10,7 @@ from simulator.scenario.change import apply
 from simulator.scenario.document import Document, Path
 from simulator.scenario.read import checked
 from simulator.study.factor import Choice, Values, Variants, levels
-from simulator.study.outputs import check_outputs
+from simulator.study.outputs import OUTPUTS, check_outputs
 from simulator.study.schema import MEASURES, MOST_POINTS, Study
 
 __all__ = ["design_faults", "evidence_faults", "output_faults", "path_faults", "value_faults"]
@@ -63,7 +63,8 @@ def output_faults(study: Study) -> Iterator[tuple[Path, str]]:
         try:
             check_outputs(study.mode, [name])
         except SimulatorError as unknown:
-            yield path, str(unknown).removeprefix("outputs: ")
+            hint = did_you_mean(name, [*MEASURES, *OUTPUTS[study.mode]])
+            yield path, f"unknown output {name!r}{hint}" if hint else str(unknown).removeprefix("outputs: ")
 
 
 def evidence_faults(study: Study) -> Iterator[tuple[Path, str]]:

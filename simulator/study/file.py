@@ -44,7 +44,8 @@ def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = (), **a
     document = load(file, keys="name, question, base, factors …")
     without = ("replicas", "precision") if asked.get("mode") == "plan" else ()
     data = {key: value for key, value in document.data.items() if key not in without}
-    document = Document(data | asked, document.places)
+    places = {where: at for where, at in document.places.items() if where[:1] not in {(key,) for key in asked}}
+    document = Document(data | asked, places | {(key,): Place("command line", None) for key in asked})
     return _checked(*_changed(document, changes), folder=file.parent)
 
 

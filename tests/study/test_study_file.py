@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from simulator.errors import ScenarioError
+from simulator.scenario import read
 from simulator.scenario.document import parse
 from simulator.scenario.locate import packaged
 from simulator.study.design import design_of
@@ -346,3 +347,15 @@ def test_every_key_explains_itself_on_hover():
     silent = [f"{name}.{key}" for name, part in parts for key, value in part.get("properties", {}).items()
               if not value.get("description")]  # fmt: skip
     assert silent == []
+
+
+def test_a_study_is_no_scenario(written):
+    path = written(HEAD + "factors: {site.pue: [1]}\n")
+    (told,) = faults(read, path)
+    assert told == f"mine.yaml:1: : expected a scenario; got a study, which simgpu sweep {path} runs"
+
+
+def test_what_the_command_line_asks_for_is_told_as_such(written):
+    path = written(HEAD + "factors: {site.pue: [1]}\noutputs: [mfu]\n")
+    (told,) = faults(read_study, path, outputs=["cots"])
+    assert told == "command line:None: outputs.0: unknown output 'cots'; did you mean 'cost'?"
