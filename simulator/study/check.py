@@ -98,8 +98,9 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
     for name, factor in study.factors.items():
         told = set[str]()
         others = [change for other, changes in first.items() if other != name for change in changes]
+        around, _ = apply(base, [*fixed, *others])  # what is wrong with those is told with them
         for place, label, changes in _tried(factor, name):
-            for fault in _refused(base, [*fixed, *others, *changes]):
+            for fault in _refused(around, changes):
                 own = _about(fault, changes)
                 message = _told(fault, name) if own else f"with {label}: {_told(fault)}"
                 new = own or (fault not in standing and not fault.file.startswith("--set "))
