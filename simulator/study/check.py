@@ -9,7 +9,8 @@ from simulator.errors import Fault, ScenarioError, SimulatorError, did_you_mean
 from simulator.scenario.change import apply
 from simulator.scenario.document import Document, Path
 from simulator.scenario.read import checked
-from simulator.study.factor import Choice, Values, Variants, levels
+from simulator.study.factor import levels
+from simulator.study.listed import Choice, Values, Variants
 from simulator.study.outputs import OUTPUTS, check_outputs
 from simulator.study.schema import MEASURES, MOST_POINTS, Study
 

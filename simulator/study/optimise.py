@@ -16,8 +16,11 @@ from simulator.results.sought import Sought, Trial
 from simulator.scenario.expectation import Expectation
 from simulator.study.design import Tried
 from simulator.study.engines import Engine
-from simulator.study.factor import Choice, Level, Range, Values, Variants, levels
+from simulator.study.factor import levels
 from simulator.study.findings import Finding, findings
+from simulator.study.level import Level
+from simulator.study.listed import Choice, Values, Variants
+from simulator.study.measured import Range
 from simulator.study.schema import MEASURES, DesignRequest, Objective, Study
 from simulator.study.store import readable
 from simulator.study.sweep import sweep
