@@ -144,8 +144,7 @@ class Rows:
     """The rows that are scored, and what the fit needs to know of each."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        # hybrids stand in as transformers, which says nothing about these parameters
-        self.outcomes = [one for one in outcomes if one.scored and one.prediction and not one.prediction.hybrid]
+        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # stand-ins teach nothing
         self.about = pd.DataFrame(
             [
                 {

@@ -131,7 +131,7 @@ def test_sharding_across_slices_would_be_slow():
     assert on.slice == 128
     inside, recipe = Layout(tensor=8, data=32, zero=3, shard=16), Recipe(batch=32, sequence=2048, gradient_bytes=2)
     both = evaluate(on.machine, LLAMA, recipe, Layouts.of([inside, replace(inside, shard=0)])).total
-    assert both[1] > 1.25 * both[0]
+    assert both[1] > 1.1 * both[0]
 
 
 def test_traffic_that_nothing_hides_shows_in_full():
