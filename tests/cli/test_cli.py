@@ -249,7 +249,7 @@ def test_a_plan_fits_its_screen(name, monkeypatch):
         monkeypatch.setattr("simulator.cli.terminal.console", lambda width=width: _screen(width))
         lines = _invoke("plan", name).stdout.splitlines()
         assert max(map(len, lines)) <= width
-        assert len(lines) <= {80: 120, 100: 105}[width]
+        assert len(lines) <= {80: 130, 100: 110}[width]
 
 
 def _screen(width):
