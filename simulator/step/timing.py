@@ -244,11 +244,6 @@ class Stage:
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
 
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Stage:
-        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        times = (self.host, self.slowest, self.average, self.returning, self.weights)
-        return Stage(self.redone.where(chosen), *(one[chosen] for one in times))
-
 
 def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
@@ -347,14 +342,19 @@ def evaluate(
     )
 
 
-def at_least(machine: Machine, recipe: Recipe, L: Layouts, one: Stage) -> Numbers:
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike: NDArray[np.intp]) -> Numbers:
     """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
 
         T ≥ (m · t_slowest + bubble) · (1 + crowding)
 
-    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``one`` only
-    add to it.
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``stages``
+    only add to it.
+
+    Parameters
+    ----------
+    stages, alike
+        Times of stages, and which of them each layout has.
     """
-    count = microbatches(recipe.batch, L)
-    busy = count * one.slowest + bubble(one.slowest, one.returning, one.weights, count, L)
+    count, slowest = microbatches(recipe.batch, L), stages.slowest[alike]
+    busy = count * slowest + bubble(slowest, stages.returning[alike], stages.weights[alike], count, L)
     return busy * (1 + _crowding(machine, L))
