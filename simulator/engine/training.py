@@ -211,6 +211,17 @@ class Training:
         """They have been made."""
         self._repeats[cause.name].skip(count)
 
+    def intervals_ahead(self, runs: list[float]) -> list[float]:
+        """The intervals between checkpoints of the present run, and of the next after each of them but the last. [s]"""
+        assert self.run is not None, "a leap begins while the job runs"
+        if not self._plan.follow:
+            return [self.run.stretch.interval] * len(runs)
+        found, running = [self.run.stretch.interval], self._running
+        for stops, lasted in enumerate(runs[:-1], self._interruptions + 1):
+            running += lasted
+            found.append(self._interval(stops, running))
+        return found
+
     def run_on(self, cause: str, *, tokens: float, worked: float, running: float, interruptions: int) -> None:
         """Begin to run, after runs and recoveries that are booked already."""
         self._forget_timer()
@@ -260,15 +271,20 @@ class Training:
         self._close()
         rung, planned = self._held(), self._cluster.planned[self._index]
         rate, speed = rung.tokens_per_second, self._speed()
-        interval = rung.interval
-        if self._plan.follow and self._interruptions:
-            interval = rung.followed((self._running + rung.mtti) / (self._interruptions + 1))
+        interval = self._interval(self._interruptions, self._running)
         work = (self._job.tokens - self.tokens) / rate / speed
         stretch = Stretch(work, interval, rung.save, rung.drain, rung.every, rung.quick)
         self._full_speed = max(rate, planned.tokens_per_second) if planned else rate
         self.run, self.since, self._state = Run(stretch, rate, speed), self._calendar.now, State.RUNNING
         self._cluster.compute(self._index, True)
         self.timer = self._calendar.after(stretch.duration, self._finish)
+
+    def _interval(self, interruptions: int, running: float) -> float:
+        """Work between two checkpoints after so many interruptions and so much running. [s]"""
+        rung = self._held()
+        if not self._plan.follow or not interruptions:
+            return rung.interval
+        return rung.followed((running + rung.mtti) / (interruptions + 1))
 
     def _finish(self) -> None:
         assert self.run is not None

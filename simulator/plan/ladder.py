@@ -18,7 +18,7 @@ from simulator.plan.power import cap_at, power_steps
 from simulator.plan.weather import Risk, Saving, Weather, weather
 from simulator.reliability import Checkpoint
 from simulator.reliability.checkpoint import interval_for
-from simulator.step import Answer, Machine, Share, fastest, fastest_of, slowed, slowest
+from simulator.step import Answer, Machine, Share, fastest, fastest_of, sliced, slowed, slowest
 from simulator.step.streaming import hiding_batch
 from simulator.units import DAY, show
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
@@ -218,7 +218,8 @@ def machine_of(parts: Parts, job: TrainingJob, nodes: Nodes, clock: float = 1.0)
     """What a job meets on ``nodes`` of each pool at a share of their clock, and how many accelerators these hold."""
     used = [i for i, n in enumerate(nodes) if n]
     counts = [nodes[i] * parts.nodes[i].accelerators for i in used]
-    return slowed(slowest([parts.machine(i, job) for i in used], counts), clock), sum(counts)
+    machine = slowest([parts.machine(i, job) for i in used], counts)
+    return slowed(sliced(machine, sum(counts)), clock), sum(counts)
 
 
 def _answer(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, clock: float) -> Answer:
