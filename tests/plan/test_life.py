@@ -135,8 +135,9 @@ def test_with_copies_in_memory_the_store_is_written_to_less_often():
         ["failures.classes.software.repeats=50 %"],
         ["failures.domains.rack={nodes: 16, rate: 1e-3 /d, outage: 4 h, detection: 60 s}"],
         ["jobs.llama.elastic=60 s"],
+        ["failures.hot=0"],
     ],
-    ids=["plain", "snapshot", "memory", "latency", "slow", "repeats", "racks", "elastic"],
+    ids=["plain", "snapshot", "memory", "latency", "slow", "repeats", "racks", "elastic", "none hot"],
 )
 def test_the_closed_form_of_every_feature_meets_its_simulation(changes):
     made = planned(*changes)
