@@ -42,13 +42,14 @@ EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
     "narrow_heads": ("narrow_heads",),
     "hidden": ("hidden",),
     "network": ("scaleout",),
+    "exchange": ("exchange",),
     "scaleup": ("scaleup",),
     "permute": ("permute",),
     "narrow_formats": ("narrow",),
 }
 """Parameters of a family, and the numbers of a :class:`simulator.step.Machine` that they scale."""
 
-SOFTWARE = ("attention", "elementwise", "casts", "logits", "exposed", "contention", "host", "kernels")
+SOFTWARE = ("attention", "elementwise", "casts", "logits", "exposed", "contention", "host", "kernels", "routing")
 """Parameters of a framework; of all but the first more is worse."""
 
 

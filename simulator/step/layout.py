@@ -52,9 +52,9 @@ class Layout:
     @property
     def recomputed(self) -> str:
         """What is computed again in the backward pass, in words; empty for nothing."""
-        whole = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''} in full"
-        kinds = [self.recompute] * (self.recompute != "none") + [whole] * (self.recompute_layers > 0)
-        return " and ".join(kinds)
+        layers = f"{self.recompute_layers} layer{'s' if self.recompute_layers > 1 else ''}"
+        kinds = [self.recompute] * (self.recompute != "none") + [layers] * (self.recompute_layers > 0)
+        return " + ".join(kinds)
 
     def __str__(self) -> str:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]

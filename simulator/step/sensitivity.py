@@ -101,6 +101,8 @@ def _rates(machine: Machine) -> Mapping[str, dict[str, Any]]:
     }
     if any(taper > 1 for taper in machine.tapers):
         changes["no oversubscription"] = {"tapers": (1.0,) * len(machine.tapers)}
+    if any(machine.fibre):
+        changes["no distance between sites"] = {"fibre": (0.0,) * len(machine.fibre)}
     if machine.execution != "gpu":
         changes["twice the edge bandwidth"] = times(2, "edge_bandwidth")
     return changes

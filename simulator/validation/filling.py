@@ -30,7 +30,8 @@ routing                dropless and balanced, unless the model is marked "tokend
                        (inferred from three rows each of two models)
 further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
                        or "w/o MTP" (the FLOPs they print count them); not in a model cut short
-schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
+schedule               the one the framework names (DualPipe, zero bubble) where its stages allow, the fastest of all
+                       where these are open; else 1F1B
 vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32

@@ -225,6 +225,7 @@ def _layouts(
             tensor=tensor, pipeline=pipeline, context=inputs.cp or 1, microbatch=inputs.micro_batch, zero=stage,
             interleave=inputs.vpp or (None if usual.interleaves else 1), expert=inputs.ep, recompute=kind,
             sequence_parallel=together, shard=_shard(inputs, on, _held(inputs)) or None,
+            schedule=None if usual.schedule == "1f1b" else "any",
         )  # fmt: skip
         return _searched(candidates(on.machine, model, recipe, count, asked), "tp, pp")
     context = inputs.cp or 1

@@ -39,10 +39,8 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.recorded is not None, "recorded faults"),
         (plan.ageing.varies, "nodes that age or differ"),
         (plan.ageing.refail > 0, "repairs that do not hold"),
-        (plan.crews is not None or any(band.hands for band in plan.repairs), "crews"),
-        (plan.hot is not None and plan.hot > 0, "a number of hot spares"),
+        (any(band.hands for band in plan.repairs), "hands-on repair"),
         (plan.cold is not None, "nodes in store"),
-        (plan.follow, "an interval that follows the interruptions"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
     )
     return tuple(words for hinders, words in found if hinders)
@@ -58,7 +56,6 @@ class Leaps:
         self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
         self._workshop, self._hazards, self._training = workshop, hazards, training
         self._ways = Ways.of(hazards.members, plan.copies)
-        self._join = plan.standby if plan.hot is None else plan.warm
         self._patience = self._asked = _PATIENCE[0]
         self._reach = _REACH[0]
 
@@ -73,13 +70,16 @@ class Leaps:
         clocks = self._hazards.clocks
         rate = sum([clock.rate * sum([self._hazards.rates[index] for _, index in clock.due]) for clock in clocks])
         until = min(self._until(), self._calendar.now + self._reach / max(rate, 1e-300))
-        if rate * (until - self._calendar.now) < WORTH:
+        expected = rate * (until - self._calendar.now)
+        if expected < WORTH:
             self._patience = _PATIENCE[0]
             return False
         lived = self._leap(until)
-        # What is looked at in vain costs as much as what is lived: look no further than it went the last time, or twice
-        # as far if it went all the way.
-        self._reach = min(max(2 * lived, 2 * WORTH), _REACH[1]) if lived else max(self._reach // 4, 2 * WORTH)
+        # What is looked at in vain costs as much as what is lived.
+        if lived > expected / 2:
+            self._reach = _REACH[1]
+        else:
+            self._reach = max(2 * lived, self._reach // 4, 2 * WORTH)
         self._asked = _PATIENCE[0] if lived else min(2 * self._asked, _PATIENCE[1])
         self._patience = self._asked
         return lived > 0
@@ -135,7 +135,7 @@ class Leaps:
     def _live(self, strikes: Strikes, own: Ints, until: float) -> Chain | None:
         if not len(own):
             return None
-        cause, lost = strikes.member[own], np.isfinite(strikes.back[own])
+        cause = strikes.member[own]
         attempts = np.ones(len(own), int)
         for index, member in enumerate(self._hazards.members):
             if isinstance(member, Cause) and member.repeats:
@@ -143,10 +143,26 @@ class Leaps:
         run = self._training.run
         assert run is not None, "a leap begins while the job runs"
         return chain(
-            strikes.time[own], self._ways.found[cause] + self._join * lost, attempts, self._ways.memory[cause],
+            strikes.time[own], self._ways.found[cause] + self._join(strikes, own), attempts, self._ways.memory[cause],
             rung=self._rung(), begun=self._training.since, tokens=self._training.tokens,
-            target=self._plan.jobs[0].tokens, until=until,
+            target=self._plan.jobs[0].tokens, until=until, intervals=self._training.intervals_ahead,
         )  # fmt: skip
+
+    def _join(self, strikes: Strikes, own: Ints) -> Floats:
+        """How long the spares take that replace what each strike takes out. [s]"""
+        lost, plan = np.isfinite(strikes.back[own]), self._plan
+        if plan.hot is None:
+            return plan.standby * lost
+        places = list(self._cluster.hot)
+        joined = self._join_hot(strikes, own)
+        self._cluster.hot = places  # nothing has happened yet
+        return joined
+
+    def _join_hot(self, strikes: Strikes, own: Ints) -> Floats:
+        evicted = [member.evicted if isinstance(member, Cause) else 0 for member in self._hazards.members]
+        lost = np.where(np.isfinite(strikes.back[own]), np.array(evicted)[strikes.member[own]], 0)
+        each = zip(strikes.time[own].tolist(), lost.tolist(), strict=True)
+        return np.array([self._cluster.time_to_join(time, nodes) for time, nodes in each])
 
     def _rung(self) -> Rung:
         rung = self._cluster.rungs[0]
@@ -162,7 +178,7 @@ class Leaps:
             Activity.RECOVERY: lived.recovery, Activity.RESTORE: lived.restore,
         }  # fmt: skip
         for activity, seconds in parts.items():
-            record.spent[0][activity] += math.fsum(seconds)
+            record.spent[0][activity] += float(seconds.sum())
         record.last[0] = Activity.RESTORE if lived.restore[-1] > 0 else Activity.RECOVERY
         members = len(self._hazards.members)
         strikes_of = np.bincount(cause, minlength=members)
@@ -189,12 +205,11 @@ class Leaps:
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
-        def safe(time: float) -> tuple[float, ...]:
-            number = int(np.searchsorted(lived.begin, time, side="right")) - 1
-            if time >= lived.over[number]:
-                return (float(lived.tokens[number + 1]),)
-            stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
-            return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
+        def safe(times: Floats) -> Floats:
+            number = np.searchsorted(lived.begin, times, side="right") - 1
+            stored = stored_after(times - lived.begin[number], rung, lived.interval[number]) * lived.interval[number]
+            so_far = lived.tokens[number] + stored * rung.tokens_per_second
+            return np.where(times >= lived.over[number], lived.tokens[number + 1], so_far)
 
         swing = np.where(running, rung.power - rung.running_power, 0.0)
         self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
@@ -219,6 +234,8 @@ class Leaps:
             if back > end:
                 cluster.broken[pool] += 1
                 self._workshop.expect(pool, back)
+        if self._plan.hot is not None:
+            self._join_hot(strikes, own)
         self._record.faults += len(out)
         self._record.replaced += int(np.isfinite(strikes.back[own]).sum()) + len(suspected)
         struck = {index: those.before(end) for index, those in coming.items()}
@@ -229,7 +246,7 @@ class Leaps:
         training.run_on(
             self._hazards.members[int(strikes.member[own[-1]])].name,
             tokens=float(lived.tokens[-1]),
-            worked=math.fsum(lived.work),
-            running=math.fsum(lived.over - lived.begin),
+            worked=float(lived.work.sum()),
+            running=float((lived.over - lived.begin).sum()),
             interruptions=len(lived.begin),
         )

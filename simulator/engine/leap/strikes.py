@@ -89,6 +89,8 @@ def foresee(hazards: Hazards, cluster: Cluster, repairs: tuple[Repair, ...], com
             numbers = hazards.repairs[index].ahead(width * count).reshape(count, width)[chosen[lost]]
             back[lost] = time[lost] + _away(repairs, numbers[:, 0], numbers[:, 1])
             if member.evicted > 1:
+                few = time[lost & (beyond < 0) & (held[pool] < member.evicted)]
+                end = min([end, *few[:1].tolist()])
                 examined.append(_examined(repairs, time[lost], pool[lost], beyond[lost], numbers[:, 2:]))
         if member.latency or member.speed < 1:
             end = min([end, *time[beyond < 0][:1].tolist()])
