@@ -67,9 +67,9 @@ def measured(study: Study, name: Name, workers: int, performer: Performer) -> No
     rate = (marks[-1][1] - fifth[1]) / (marks[-1][0] - fifth[0])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{name}, {workers} workers, {done:,} tasks: {wall:.2f} s wall, {1e6 * own / done:.1f} µs CPU a task in the "
-        f"coordinator, {1e6 * took:,.1f} µs for the task itself, {children:.1f} CPU s in ended workers, {memory:.0f} MB, {size / done:.0f} bytes a task, "
-        f"{rate:,.1f} tasks/s after the first fifth"
+        f"{name}, {workers} workers, {done:,} tasks: {wall:.2f} s wall, {rate:,.1f} tasks/s after the first fifth, "
+        f"{memory:.0f} MB, {size / done:.0f} bytes a task; CPU a task: {1e6 * own / done:.1f} µs in the coordinator, "
+        f"{1e6 * took:,.1f} µs in itself, {children:.1f} s in all ended workers"
     )
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     changes = [f"failures.scale={','.join(f'{1 + number / 1000:g}' for number in range(scales))}"]
     changes += [f"site.pue={','.join(f'{1 + number / 1000:g}' for number in range(prices))}"] if prices > 1 else []
     study = study_of("aws-p5", changes, replicas=asked.tasks // points)
-    performer = {"cheap": made_of(0.0), "lone": made_of(0.0, told=1.0), "honest": made_of(0.05), "real": perform}[
+    performer = {"cheap": made_of(0.0), "lone": made_of(0.0, told=1.0), "honest": made_of(0.05), "real": by_cpu}[
         asked.what
     ]
     measured(study, asked.engine, asked.workers, performer)
