@@ -19,7 +19,7 @@ from simulator.errors import did_you_mean
 __all__ = [
     "DAY", "HOUR", "MINUTE", "YEAR",
     "Area", "Bytes", "CarbonIntensity", "CarbonMass", "Count", "DataRate", "Dollars", "DollarsPerSecond",
-    "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Rate",
+    "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Metres", "Rate",
     "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show",
 ]  # fmt: skip
 
@@ -233,6 +233,7 @@ EnergyPrice = Annotated[float, Unit("USD/J", "energy price", "0.06 USD/kWh")]
 CarbonIntensity = Annotated[float, Unit("kgCO2e/J", "carbon intensity", "369 gCO2e/kWh")]
 CarbonMass = Annotated[float, Unit("kgCO2e", "mass of carbon dioxide", "8930 tCO2e")]
 Area = Annotated[float, Unit("meter**2", "area", "814 mm²")]
+Metres = Annotated[float, Unit("meter", "distance", "30 km")]
 Tokens = Annotated[float, Unit("token", "number of tokens", "15.6 Ttoken", zero=False)]
 Rate = Annotated[float, Unit("1/second", "rate", "0.0038 /d")]
 Fraction = Annotated[float, Unit("", "fraction", "2 %")]

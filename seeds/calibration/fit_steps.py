@@ -143,7 +143,7 @@ class Rows:
     """The rows that are scored, and what the fit needs to know of each."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes = [one for one in outcomes if one.scored]
+        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # stand-ins teach nothing
         self.about = pd.DataFrame(
             [
                 {

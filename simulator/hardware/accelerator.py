@@ -53,6 +53,9 @@ class Accelerator(CatalogueEntry):
     scaleup_link: str = ""
     scaleup_bandwidth: DataRate | None = Field(default=None, description="all links together, one direction")
     scaleup_domain: int = Field(default=1, ge=1, description="accelerators that reach each other over scale-up links")
+    torus: int = Field(
+        default=0, ge=0, le=6, description="dimensions of the torus that scale-up links form; 0: all reach all alike"
+    )
     host_bandwidth: DataRate | None = Field(default=None, description="link to its host's memory, one direction")
     edge_memory: Bytes | None = Field(default=None, description="memory behind the edge that feeds this part")
     edge_bandwidth: DataRate | None = Field(default=None, description="rate at which weights stream in, one direction")

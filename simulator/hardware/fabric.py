@@ -1,4 +1,4 @@
-"""The scale-out network: tiers with their reach and taper."""
+"""The scale-out network: tiers with their reach, their taper and the distance between them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.catalogue import CatalogueEntry
-from simulator.units import DataRate, Fraction, Ratio, Seconds
+from simulator.units import DataRate, Fraction, Metres, Ratio, Seconds
 
 __all__ = ["Fabric", "Tier"]
 
@@ -20,6 +20,10 @@ class Tier(BaseModel):
     name: str
     span: int = Field(ge=1, description="accelerators that reach each other without leaving this tier")
     oversubscription: Ratio = Field(default=1.0, description="bandwidth into the tier over bandwidth out of it")
+    uplink: DataRate | None = Field(
+        default=None, description="all links out of the tier together, one direction, where these are fewer"
+    )
+    distance: Metres = Field(default=0.0, description="fibre to the next such tier beyond what hop_latency covers")
 
 
 class Fabric(CatalogueEntry):

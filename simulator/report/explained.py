@@ -80,7 +80,7 @@ def _difference(now: Layout, then: Layout | None) -> str:
     before = str(now).split(" · ")
     words = [part for part in str(then).split(" · ") if part not in before]
     words += ["no interleaving"] if then.interleave == 1 < now.interleave else []
-    words += ["recompute none"] if then.recompute == "none" != now.recompute else []
+    words += ["recompute none"] if "recompute" in str(now) and "recompute" not in str(then) else []
     return " · ".join(words)
 
 

@@ -45,8 +45,10 @@ def study(frame: pd.DataFrame, factors: Sequence[str], output: str, *, headline:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        figure.suptitle(f"{headline}\n{points.said}", x=0.01, ha="left", fontsize=9, parse_math=False)
-        _way(points, drawn=drawn)(figure, points)
+        way = _way(points, drawn=drawn)
+        beyond = f"; {points.beyond:,} of them beyond the figure" if points.beyond and way is not _fifths else ""
+        figure.suptitle(f"{headline}\n{points.said}{beyond}", x=0.01, ha="left", fontsize=9, parse_math=False)
+        way(figure, points)
     return figure
 
 
@@ -173,10 +175,10 @@ def _panels(figure: Any, points: Points) -> None:
         _rise(axes, points)
         axes.label_outer()
         if across is not None:
-            axes.set_title(f"{across.title}: {shown[place]}", parse_math=False)
+            axes.set_title(f"{across.short}: {shown[place]}", parse_math=False)
     if lines is not None:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, title=lines.title, loc="outside right center", alignment="left")
+        figure.legend(handles, labels, title=lines.short, loc="outside right center", alignment="left")
 
 
 def _norm(points: Points) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from simulator.step.candidates import candidates, divisors, replicas, units
 from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
+from simulator.step.memory import usable
+from simulator.step.recomputation import eased
 from simulator.step.search import obstacles
 from simulator.step.timing import Evaluation
 from simulator.units import show
@@ -90,7 +92,7 @@ def _neighbours(machine: Machine, model: Transformer, recipe: Recipe, L: Layout)
     if L.interleave > 1:
         yield "no interleaving", "interleave", replace(L, interleave=1)
     for kind in RECOMPUTE:
-        if (kind != L.recompute or L.recompute_layers) and (gpu or kind != "selective"):
+        if kind != L.recompute and (gpu or kind != "selective"):
             yield f"recompute {kind}", "recompute", replace(L, recompute=kind, recompute_layers=0)
     if gpu:
         for stage in (L.zero + 1, L.zero - 1):
@@ -112,11 +114,29 @@ def _refilled(layouts: list[Layout], accelerators: int, batch: int) -> list[Layo
     return [replace(one, data=max(int(d), 1)) for one, d in zip(layouts, data, strict=True)]
 
 
+def _as_few(
+    machine: Machine, model: Transformer, recipe: Recipe, layouts: list[Layout], names: Sequence[str]
+) -> list[Layout]:
+    """The layouts with as few layers recomputed as fit, all where it takes all; those that differ in it as they are."""
+    free = [
+        one if name == "recompute" else replace(one, recompute_layers=0)
+        for one, name in zip(layouts, names, strict=True)
+    ]
+    lean, memory = eased(machine, model, recipe, Layouts.of(free), usable(machine))
+    found = []
+    for index, name in enumerate(names):
+        few = lean[index] if memory.margin[index] >= 0 else replace(free[index], recompute="full")
+        found.append(free[index] if name == "recompute" else few)
+    return found
+
+
 def _alternatives(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, chosen: Answer, fitting: Evaluation | None
 ) -> Iterator[Alternative]:
     words, names, layouts = zip(*_neighbours(machine, model, recipe, chosen.layout), strict=True)
     filled = _refilled(list(layouts), accelerators, recipe.batch)
+    if chosen.layout.recompute_layers:
+        filled = _as_few(machine, model, recipe, filled, names)
     blocked = [_blocked(machine, model, recipe, accelerators, one) for one in filled]
     possible = [one for one, why in zip(filled, blocked, strict=True) if not why]
     evaluation = evaluate(machine, model, recipe, Layouts.of(possible)) if possible else None
@@ -150,6 +170,8 @@ def _best(fitting: Evaluation | None, name: str, layout: Layout) -> float | None
     same: NDArray[np.bool_] = getattr(fitting.layouts, name) == (
         RECOMPUTE.index(value) if name == "recompute" else value
     )
+    if name == "recompute":
+        same &= fitting.layouts.recompute_layers == 0
     return float(fitting.total[same].min()) if same.any() else None
 
 

@@ -46,11 +46,15 @@ class Group:
 
     size: Numbers
     inside: Numbers  # members within one scale-up domain
+    steps: Numbers  # from neighbour to neighbour, until a piece has been to all of these
     ring: Numbers  # rate of a ring through all members, per member [B/s]
     up: Numbers  # rate over scale-up links [B/s]
+    swap: Numbers  # the same while each member sends to each [B/s]
     out: Numbers  # rate leaving the domain, taper of the tiers crossed included [B/s]
     hop: Numbers  # latency of one step between the domains furthest apart [s]
     spread: Numbers  # seconds a byte of an all-to-all spends leaving domains and tiers [s/B]
+    around: Numbers  # time of light in the fibres of a ring through all members [s]
+    across: Numbers  # the same in those of a tree [s]
 
     @property
     def domains(self) -> Numbers:
@@ -66,17 +70,49 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     The taper above a tier binds only in as far as the group's rings really leave it: with m members below the tier,
     m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
     """
-    spans, tapers = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers))
+    spans, tapers, light = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers, machine.fibre))
     inside, below = (_within(ranks, size, stride) for ranks in (machine.domain, spans))
     crosses, leaves = size > inside, size > below
     shares = np.where(leaves, np.minimum(1, below / inside / tapers), 1.0)
     out = machine.scaleout * shares.min(axis=0)
     hop = np.where(crosses, machine.latency, machine.launch) + machine.hop_latency * leaves.sum(axis=0)
-    up = machine.scaleup * reach(inside)
+    up, swap, steps = _torus(machine, inside) if machine.torus else _switch(machine, inside)
     ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
     scattered = machine.scaleout * machine.exchange
     spread = np.maximum(size - inside, ((size - below) * tapers).max(axis=0)) / size / scattered
-    return Group(size=size, inside=inside, ring=ring, up=up, out=out, hop=hop, spread=spread)
+    far = light * np.where(leaves, np.ceil(size / below), 0.0)  # a ring comes by each once, a tree by their logarithm
+    return Group(
+        size=size, inside=inside, steps=steps, ring=ring, up=up, swap=swap, out=out, hop=hop, spread=spread,
+        around=far.sum(axis=0), across=(light * np.log2(np.where(leaves, np.ceil(size / below), 1.0))).sum(axis=0),
+    )  # fmt: skip
+
+
+def _switch(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Rates of a ring and of an exchange, and steps around the ring, where links reach every other member alike."""
+    rate = machine.scaleup * reach(inside)
+    return rate, rate, inside - 1
+
+
+def _torus(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Rates of rings and of an exchange, and steps around the rings, of ``inside`` members in a torus.
+
+    A slice of N chips in D dimensions has sides of N^(1/D).  A group fills side after side, as meshes of XLA do, and so
+    has k = log n / log side of the D axes, at least one, and n^(1/k) members along each.  It drives the links of its
+    axes only; with R the rate of all links of a chip:
+
+        rings: R k / D,   around axis after axis in k (n^(1/k) − 1) steps
+        all-to-all: 4 R / (D n^(1/k)), for each byte travels a quarter of a side on either of an axis' two links
+
+    Source
+    ------
+    Google, "How to Scale Your Model", chapter on TPUs (axes, wrapped links, hops); the all-to-all is the arithmetic of
+    a ring's bisection.
+    """
+    side = max(machine.domain, 2) ** (1 / machine.torus)
+    axes = np.minimum(np.maximum(np.log(inside) / np.log(side), 1), machine.torus)
+    along = inside ** (1 / axes)
+    rings = machine.scaleup * axes / machine.torus
+    return rings, np.minimum(rings, 4 * machine.scaleup / (machine.torus * along)), axes * (along - 1)
 
 
 def reach(members: Numbers) -> Numbers:
@@ -105,7 +141,7 @@ def all_reduce(who: Group, size: Numbers) -> Numbers:
     cost of ring and of recursive doubling; the cheaper term of each is taken, as libraries switch with the size.
     """
     n = who.size
-    latency = 2 * np.log2(np.maximum(n, 2)) * who.hop + 2 * _fill(size)
+    latency = 2 * (np.log2(np.maximum(n, 2)) * who.hop + who.across + _fill(size))
     return np.where(n > 1, 2 * (n - 1) / n * size / who.ring + latency, 0.0)
 
 
@@ -120,7 +156,7 @@ def all_gather(who: Group, size: Numbers) -> Numbers:
     n = who.size
     domains = who.domains
     between = np.where(domains > 1, domains, 0)
-    latency = between * who.hop + (n - 1 - np.maximum(between - 1, 0)) * _NEAR
+    latency = between * who.hop + n / who.inside * who.steps * _NEAR + who.around
     return np.where(n > 1, (n - 1) / n * size / who.ring + latency + _fill(size), 0.0)
 
 
@@ -134,8 +170,8 @@ def all_to_all(who: Group, size: Numbers, *, once: Numbers | float = 1.0) -> Num
     """
     n = who.size
     near = (who.inside - 1) / np.where(np.asarray(once) < 1, who.inside, n)
-    slower = np.maximum(size * near / who.up, size * once * who.spread)
-    return np.where(n > 1, slower + np.log2(np.maximum(n, 2)) * who.hop, 0.0)
+    slower = np.maximum(size * near / who.swap, size * once * who.spread)
+    return np.where(n > 1, slower + np.log2(np.maximum(n, 2)) * who.hop + who.across, 0.0)
 
 
 def send(machine: Machine, size: Numbers, stride: Numbers) -> Numbers:
@@ -146,8 +182,9 @@ def send(machine: Machine, size: Numbers, stride: Numbers) -> Numbers:
     """
     near = stride < machine.domain
     slowdown, latency = np.ones_like(stride), np.full_like(stride, machine.latency)
-    for span, taper in zip(machine.spans, machine.tapers, strict=True):
+    for span, taper, light in zip(machine.spans, machine.tapers, machine.fibre, strict=True):
         slowdown = np.maximum(slowdown, taper * np.minimum(1, stride / span))
-        latency = np.where(stride >= span, latency + machine.hop_latency, latency)
+        latency = np.where(stride >= span, latency + machine.hop_latency + light, latency)
     far = size * slowdown / machine.scaleout + latency
-    return np.asarray(np.where(near, size / machine.scaleup + machine.launch, far))
+    link = machine.scaleup / (2 * machine.torus or 1)  # of a torus, the one that leads there
+    return np.asarray(np.where(near, size / link + machine.launch, far))

@@ -10,7 +10,11 @@ from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Machine", "clock", "machine", "slowed", "slowest"]
+__all__ = ["Machine", "clock", "machine", "sliced", "slowed", "slowest"]
+
+
+_LIGHT = 4.9e-9
+"""Seconds a metre of fibre takes: its refractive index of 1.47 over the speed of light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Machine:
     narrow_heads: float
     hidden: float  # share of the data-parallel traffic that arithmetic hides at best
     permute: float  # share of ``stream`` that permuting tokens reaches
+    torus: int = 0  # dimensions of the torus that scale-up links form; 0: a switch, or a link to each
+    fibre: tuple[float, ...] = (0.0,)  # seconds of light to the next of each tier of the fabric
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +83,8 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
     tapers, taper = [], 1.0
     for tier in fabric.tiers:
         taper *= tier.oversubscription
+        if tier.uplink is not None:
+            taper = max(taper, tier.span * node.scaleout_bandwidth / tier.uplink)
         tapers.append(taper)
     return Machine(
         name=accelerator.name,
@@ -111,6 +119,8 @@ def machine(node: Node, accelerator: Accelerator, fabric: Fabric, *, precision: 
         narrow_heads=family.narrow_heads,
         hidden=family.hidden,
         permute=family.permute,
+        torus=accelerator.torus,
+        fibre=tuple(tier.distance * _LIGHT for tier in fabric.tiers),
     )
 
 
@@ -131,6 +141,11 @@ def clock(accelerator: Accelerator, family: Efficiency) -> float:
         return 1.0
     mine, reference = (_power_per_peak(one) for one in (accelerator, Accelerator.load(family.reference)))
     return float((mine / reference) ** (1 / 3))
+
+
+def sliced(machine: Machine, accelerators: int) -> Machine:
+    """The machine as a job of so many meets it: a slice of a torus is no larger than the job that asks for it."""
+    return replace(machine, domain=min(machine.domain, accelerators)) if machine.torus else machine
 
 
 def slowed(machine: Machine, clock: float) -> Machine:

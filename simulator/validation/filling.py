@@ -32,8 +32,10 @@ routing                dropless and balanced, unless the model is marked "tokend
                        (inferred from three rows each of two models)
 further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
                        or "w/o MTP" (the FLOPs they print count them); not in a model cut short
-schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
-vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
+schedule               the one the framework names (DualPipe, zero bubble) where its stages allow, the fastest of all
+                       where these are open; else 1F1B
+vpp                    the fastest divisor of a stage's layers; none before 2023, under DeepSpeed or Neuron, and under
+                       Megatron-Bridge, whose tables print it where it is set
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
 recompute              full before 2023 and under Pax (recalled: its default saves nothing); else the fastest of none,
@@ -121,7 +123,7 @@ def habits(inputs: Inputs, family: str) -> Habits:
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
         dropout=old,
-        interleaves=not (old or "deepspeed" in said or "neuron" in said),
+        interleaves=not (old or re.search(r"deepspeed|neuron|bridge", said)),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
         sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",

@@ -9,7 +9,7 @@ from functools import cache
 from simulator import catalogue
 from simulator.errors import CatalogueError
 from simulator.hardware import Accelerator, Fabric, Node
-from simulator.step import Machine, machine
+from simulator.step import Machine, machine, sliced
 from simulator.validation.filling import precision
 from simulator.validation.names import accelerator_named
 from simulator.validation.rows import Inputs, UnreadableError
@@ -119,6 +119,7 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
         view = replace(view, domain=per_node)
     if joined > 1 and count >= joined:
         view = replace(view, domain=min(view.domain, count // joined))
+    view = sliced(view, count)
     pod = view.domain if wires.topology == "torus" or joined > 1 else None
     kin = "tpu" if chip.family.startswith("tpu") else chip.family
     return Found(view, chip, number_format, kin, box, pod if pod and pod < count else None, tuple(filled))

@@ -9,7 +9,7 @@ from simulator.hardware import Accelerator, Efficiency, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, machine
 from simulator.step.machine import clock
 from simulator.validation.filling import habits, precision, sharded
-from simulator.validation.machines import accelerator, found
+from simulator.validation.machines import accelerator, forget, found
 from simulator.validation.predict import predict
 from simulator.validation.rows import UnreadableError, parse
 from simulator.validation.wires import fabric
@@ -131,7 +131,7 @@ def test_sharding_across_slices_would_be_slow():
     assert on.slice == 128
     inside, recipe = Layout(tensor=8, data=32, zero=3, shard=16), Recipe(batch=32, sequence=2048, gradient_bytes=2)
     both = evaluate(on.machine, LLAMA, recipe, Layouts.of([inside, replace(inside, shard=0)])).total
-    assert both[1] > 1.25 * both[0]
+    assert both[1] > 1.1 * both[0]
 
 
 def test_traffic_that_nothing_hides_shows_in_full():
@@ -240,3 +240,15 @@ def test_a_wafer_gains_from_width():
 
     assert share(12, 768) < 0.7 * share(28, 4096)
     assert share(28, 4096) < 0.28
+
+
+def test_a_changed_catalogue_makes_another_machine(monkeypatch):
+    """What the fit does many times: without it every derivative by a parameter of a family would be zero."""
+    asked = row(accelerator="H100-SXM")
+    before, slow = found(asked).machine, Efficiency.load("hopper").model_copy(update={"gemm": 0.1})
+    monkeypatch.setattr(Efficiency, "load", lambda name: slow)
+    forget()
+    after = found(asked).machine
+    monkeypatch.undo()
+    forget()
+    assert after.gemm < before.gemm == found(asked).machine.gemm
