@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,7 +123,8 @@ def sweep(
     ):
         found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
     figure = None if found.interrupted else store.with_suffix(".png")
-    _show(store, as_json=as_json, quiet=quiet, figure=figure)
+    with suppress(KeyboardInterrupt) if found.interrupted else nullcontext():  # the second Ctrl-C may come only now
+        _show(store, as_json=as_json, quiet=quiet, figure=figure)
     if found.interrupted:
         there = found.progress.before + found.progress.done
         typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)

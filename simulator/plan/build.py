@@ -63,7 +63,7 @@ def plan(
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
     recorded = recorded_faults(scenario.failures, known.fleet, sum(pool.nodes for pool in pools))
-    causes, trees, outages = _causes(known), _domains(known), blackouts(known, pools)
+    causes, trees, outages = _causes(known), _domains(known, pools), blackouts(known, pools)
     domains = (*trees, *mean_blackout(outages, scenario.horizon))
     if recorded is not None:  # a server of the record is a node, whatever it has on board
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
@@ -168,12 +168,20 @@ def _causes(known: Parts) -> tuple[Cause, ...]:
     )  # fmt: skip
 
 
-def _domains(known: Parts) -> tuple[Domain, ...]:
-    return tuple(
-        Domain(name, one.nodes, one.rate, one.share, one.outage, one.detection)
-        for name, one in known.fleet.domains.items()
-        if one.rate > 0
-    )
+def _domains(known: Parts, pools: Sequence[PoolPlan]) -> tuple[Domain, ...]:
+    """Vertices above nodes; one above more nodes than there will be is one above all of them.
+
+    Clocks count nodes by their failure weight, which a rack knows nothing of: rates are per weighted node.
+    """
+    nodes = sum(pool.nodes for pool in pools)
+    weight = sum(pool.nodes * pool.failure_weight for pool in pools) / nodes
+    found = []
+    for name, one in known.fleet.domains.items():
+        if one.rate > 0:
+            whole = one.nodes >= nodes
+            below, rate = (nodes * weight, one.rate) if whole else (one.nodes, one.rate / weight)
+            found.append(Domain(name, below, rate, one.share, one.outage, one.detection, whole=whole))
+    return tuple(found)
 
 
 def _ageing(known: Parts) -> Ageing:

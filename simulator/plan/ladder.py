@@ -267,7 +267,7 @@ def _rung(
         risks,
         nodes=sum(nodes),
         weighted=weighted,
-        standby=scenario.failures.standby,
+        standby=scenario.failures.warm if scenario.failures.hot == 0 else scenario.failures.standby,
         after=restart + load,
         copies=memory.copies if memory else 1,
     )

@@ -104,7 +104,8 @@ def outlook(plan: Plan, *, failures: bool = True) -> Outlook:
         for source, part in zip(plan.sources, split(plan.sources, watts, now), strict=False):
             paid += span * part * source.price
             carbon += span * part * source.carbon
-        peak = max(peak, _power(plan, rungs, now, failures=False))
+        between = sum(rung.power - rung.running_power for rung in rungs if rung is not None)  # saves
+        peak = max(peak, _power(plan, rungs, now, failures=False) + between)
         worked += span * sum(rung is not None for rung in rungs)
         useful += span * sum(goodput_of(rung, failures=failures) for rung in rungs if rung is not None)
         now += span

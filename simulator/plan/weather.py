@@ -79,7 +79,9 @@ def weather(
     unremembered = corrupted = slowed = 0.0
     for risk in risks:
         if isinstance(risk, Domain):
-            rate = risk.rate * nodes / risk.nodes if nodes >= risk.nodes and not risk.whole else risk.rate
+            rate = risk.rate
+            if not risk.whole:  # per weighted node, and no less often than one vertex fails
+                rate *= weighted / nodes * max(nodes, risk.nodes) / risk.nodes
             ways.append((rate, risk.detection + standby + after))
             unremembered += rate
             continue

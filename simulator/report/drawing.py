@@ -74,7 +74,9 @@ def _legend(layout: Layout, machine: Machine, nodes: int) -> list[str]:
         )
         said.append(f"TP {layout.tensor}: each matrix product shared by {layout.tensor}, {within}")
     if layout.context > 1:
-        said.append(f"CP {layout.context}: each sequence shared by {layout.context} such groups")
+        by = {"ring": "keys go around", "all-gather": "keys gathered", "all-to-all": "parts exchanged for heads"}
+        shared = f"each sequence shared by {layout.context} such groups, {by[layout.context_by]}"
+        said.append(f"CP {layout.context}: {shared}")
     if layout.pipeline > 1:
         said.append(f"PP {layout.pipeline}: {layout.pipeline} stages, activations from one to the next (▶)")
     if layout.expert > 1:

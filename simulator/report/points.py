@@ -30,10 +30,14 @@ class Axis:
     places: np.ndarray  # of every point, index among the labels
 
     @property
+    def short(self) -> str:
+        """The name; of a long path its end."""
+        return self.name if len(self.name) <= 34 else ".".join(self.name.split(".")[-2:])
+
+    @property
     def title(self) -> str:
-        """``checkpoint.interval [min]``; of a long path its end."""
-        short = self.name if len(self.name) <= 34 else ".".join(self.name.split(".")[-2:])
-        return f"{short} [{self.unit}]" if self.unit else short
+        """``checkpoint.interval [min]``."""
+        return f"{self.short} [{self.unit}]" if self.unit else self.short
 
     @property
     def values(self) -> np.ndarray:

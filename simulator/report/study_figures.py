@@ -175,10 +175,10 @@ def _panels(figure: Any, points: Points) -> None:
         _rise(axes, points)
         axes.label_outer()
         if across is not None:
-            axes.set_title(f"{across.title}: {shown[place]}", parse_math=False)
+            axes.set_title(f"{across.short}: {shown[place]}", parse_math=False)
     if lines is not None:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, title=lines.title, loc="outside right center", alignment="left")
+        figure.legend(handles, labels, title=lines.short, loc="outside right center", alignment="left")
 
 
 def _norm(points: Points) -> Any:

@@ -73,7 +73,7 @@ def _restarts(shown: Answer) -> str:
     if not stops:
         return ""
     found = sum(rate * cause.detection for rate, cause in rates if cause.speed == 1) / stops
-    before = [("found out", found), ("a spare joins", plan.standby)]
+    before = [("found out", found), ("a spare joins", plan.warm if plan.hot == 0 else plan.standby)]
     stages = [*before, *rung.stages, ("load", rung.load)]
     told = " · ".join(f"{name} {duration(seconds)}" for name, seconds in stages if seconds > 0)
     return f"{duration(sum(seconds for _, seconds in stages))}: {told}"

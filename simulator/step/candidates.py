@@ -11,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step.layout import FULL, RECOMPUTE, SCHEDULES, Layouts
+from simulator.step.layout import CONTEXTS, FULL, RECOMPUTE, SCHEDULES, Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
+
+
+_SHORTEST = 4096  # tokens of a part of a sequence; shorter ones leave attention too few keys
 
 
 def divisors(number: int) -> list[int]:
@@ -109,7 +112,7 @@ def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, reques
     (layers, heads, experts, gated), r = shape, request
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
     pipeline = [p for p in {*divisors(layers), *_powers(layers)} if p <= 256]
-    context = _powers(max(recipe.sequence // 8192, 1)) if recipe.sequence >= 32768 else [1]
+    context = _powers(max(recipe.sequence // _SHORTEST, 1))
     expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
     micro = _powers(min(recipe.batch, 8))
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
@@ -120,11 +123,12 @@ def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, reques
         blocks += [
             _crossed(
                 r, tensor=[t], pipeline=[p], interleave=_pick(r.interleave, chunks if schedule == 0 else [1]),
-                context=_pick(r.context, context), expert=_pick(r.expert, expert),
-                microbatch=_pick(r.microbatch, micro), recompute=_recompute(r, kinds),
+                context=[c], context_by=_ways(r, c, heads // t), expert=_pick(r.expert, expert),
+                # half a sequence of each of two is as much work as one whole sequence, and half as many keys to pass
+                microbatch=_pick(r.microbatch, micro if c == 1 else [1]), recompute=_recompute(r, kinds),
                 zero=_pick(r.zero, (1, 2, 3) if p == 1 else (1, 2)), sequence_parallel=parallel, schedule=[schedule],
             )
-            for schedule in _schedules(r, p)
+            for c, schedule in product(_pick(r.context, context), _schedules(r, p))
         ]  # fmt: skip
     before = np.cumsum([0, *(len(block.layouts) for block in blocks)])
     return Combinations(
@@ -138,12 +142,20 @@ def _crossed(request: LayoutRequest, **degrees: Sequence[int]) -> Combinations:
     shape = [len(choices) for choices in degrees.values()]
     where = np.indices(shape).reshape(len(shape), -1)
     chosen = {name: np.array(degrees[name], dtype=float)[at] for name, at in zip(degrees, where, strict=True)}
-    one = np.ones(where.shape[1])
-    rest = {"zero": one, "sequence_parallel": 0 * one, "schedule": 0 * one, "shard": (request.shard or 0) * one}
-    chosen = {f.name: one for f in fields(Layouts)} | rest | chosen
+    one, nothing = np.ones(where.shape[1]), np.zeros(where.shape[1])
+    rest = dict.fromkeys(("context_by", "sequence_parallel", "schedule"), nothing)
+    chosen = {f.name: one for f in fields(Layouts)} | rest | {"shard": (request.shard or 0) * one} | chosen
     chosen["recompute_layers"] = np.where(chosen["recompute"] == FULL, 0.0, request.recompute_layers or 0)
     same = [0 * at if name in ("interleave", "zero") else at for name, at in zip(degrees, where, strict=True)]
     return Combinations(Layouts(**chosen), np.ravel_multi_index(same, shape))
+
+
+def _ways(request: LayoutRequest, context: int, heads: int) -> list[int]:
+    """Ways for ``context`` ranks to get at each other's keys; to exchange ``heads``, these must be enough for all."""
+    if context == 1:
+        return [0]
+    ways = [request.context_by] if request.context_by is not None else CONTEXTS
+    return [CONTEXTS.index(way) for way in ways if way != "all-to-all" or heads % context == 0]
 
 
 def _schedules(request: LayoutRequest, pipeline: int) -> list[int]:

@@ -81,6 +81,7 @@ class _Cuts(NamedTuple):
     """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
 
     layouts: Layouts
+    alike: NDArray[np.intp]  # which of the next two each has; they are fewer
     passes: Cut
     stage: Stage
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
@@ -94,9 +95,9 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
         lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
         fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
     first, among = np.unique(alike[fits], return_inverse=True)
-    passes = timing.cut(machine, model, recipe, cuts.where(first)).where(among)
-    cuts = cuts.where(fits)
-    return _Cuts(cuts, passes, timing.stage(machine, model, recipe, cuts, passes), roomy[fits])
+    passes = timing.cut(machine, model, recipe, cuts.where(first))
+    stage = timing.stage(machine, model, recipe, cuts.where(first), passes)
+    return _Cuts(cuts.where(fits), among, passes, stage, roomy[fits])
 
 
 def quickest(
@@ -113,7 +114,8 @@ def quickest(
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
     cuts = _cuts(machine, model, recipe, request)
     layouts, possible = filled(cuts.layouts, recipe.batch, accelerators, request)
-    bound = np.where(possible, timing.at_least(machine, recipe, layouts, cuts.stage) * (1 - _ROUNDING), np.inf)
+    least = timing.at_least(machine, recipe, layouts, cuts.stage, cuts.alike)
+    bound = np.where(possible, least * (1 - _ROUNDING), np.inf)
     best, rank = None, (np.inf, 0)
 
     def consider(row: NDArray[np.intp]) -> None:
@@ -125,7 +127,7 @@ def quickest(
         if not fits.any():
             return
         row = row[fits]
-        some, memory, passes = some.where(fits), memory.where(fits), cuts.passes.where(row)
+        some, memory, passes = some.where(fits), memory.where(fits), cuts.passes.where(cuts.alike[row])
         found = timing.evaluate(machine, model, recipe, some, passes, memory)
         first = int(np.argmin(found.total))
         if (float(found.total[first]), int(row[first])) < rank:

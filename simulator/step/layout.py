@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FULL", "RECOMPUTE", "SCHEDULES", "Layout", "Layouts"]
+__all__ = ["CONTEXTS", "FULL", "RECOMPUTE", "SCHEDULES", "Layout", "Layouts"]
 
 RECOMPUTE = ("none", "selective", "full")
 FULL = float(RECOMPUTE.index("full"))
+CONTEXTS = ("ring", "all-gather", "all-to-all")
 SCHEDULES = ("1f1b", "zero-bubble", "dualpipe")
 
 
@@ -23,6 +24,7 @@ class Layout:
     pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.  ``shard`` of the replicas'
     ranks share what ZeRO spreads, and the groups of so many hold copies of it (HSDP); 0 is all of them.
     ``recompute_layers`` of the layers of a full stage are recomputed in full, the others as ``recompute`` says.
+    ``context_by`` is how ranks that share a sequence get at each other's keys (:mod:`simulator.step.context`).
     """
 
     tensor: int = 1
@@ -38,6 +40,7 @@ class Layout:
     schedule: str = "1f1b"
     shard: int = 0
     recompute_layers: int = 0
+    context_by: str = "ring"
 
     @property
     def model_parallel(self) -> int:
@@ -60,7 +63,8 @@ class Layout:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]
         parts += [f"x{self.interleave}"] if self.interleave > 1 else []
         parts += [self.schedule] if self.schedule != "1f1b" else []
-        parts += [f"CP {self.context}"] if self.context > 1 else []
+        by = f" by {self.context_by}" if self.context_by != "ring" else ""
+        parts += [f"CP {self.context}{by}"] if self.context > 1 else []
         parts += [f"EP {self.expert}"] if self.expert > 1 else []
         parts += [
             f"DP {self.data}",
@@ -88,12 +92,14 @@ class Layouts:
     schedule: NDArray[np.float64]  # index into SCHEDULES
     shard: NDArray[np.float64]
     recompute_layers: NDArray[np.float64]
+    context_by: NDArray[np.float64]  # index into CONTEXTS
 
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The same layouts as arrays."""
         columns = {f.name: [getattr(one, f.name) for one in layouts] for f in fields(Layout)}
         columns["recompute"] = [RECOMPUTE.index(name) for name in columns["recompute"]]
+        columns["context_by"] = [CONTEXTS.index(name) for name in columns["context_by"]]
         columns["schedule"] = [SCHEDULES.index(name) for name in columns["schedule"]]
         return cls(**{name: np.array(column, dtype=float) for name, column in columns.items()})
 
@@ -109,7 +115,7 @@ class Layouts:
         values = {f.name: int(getattr(self, f.name)[index]) for f in fields(self)}
         named = {
             "recompute": RECOMPUTE[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"]),
-            "schedule": SCHEDULES[values["schedule"]],
+            "schedule": SCHEDULES[values["schedule"]], "context_by": CONTEXTS[values["context_by"]],
         }  # fmt: skip
         return Layout(**(values | named))  # type: ignore[arg-type]
 

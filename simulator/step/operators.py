@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
+from simulator.step.context import exposed, keys_met
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, Product, attention_time, gemm_time, product_times, stream_time
@@ -79,12 +80,11 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         keys = model.attended(recipe.sequence)
         flops = 2 * b * s * keys * width * heads
         moved = 2.0 * b * s * heads * 2 * width
-        # a ring passes blocks of keys, each a kernel of its own
         share = recipe.software.attention * (1.0 if recipe.software.native else machine.portable)
 
         def kernel(flops: Numbers, moved: Numbers) -> Numbers:
-            met, head = keys / L.context, model.head + model.rope_dim
-            return attention_time(machine, flops, moved, keys=met, head=head, share=share)
+            head = model.head + model.rope_dim
+            return attention_time(machine, flops, moved, keys=keys_met(keys, L), head=head, share=share)
 
         return kernel(flops, moved), kernel(2.5 * flops, 3 * moved)
     scores = b * heads * s * recipe.sequence
@@ -151,16 +151,8 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         for times in (1, 2)
     )
 
-    kv = 2 * 2 * m * np.maximum(model.key_value_heads / t, 1) * model.head  # keys and values of this rank's tokens
-    if model.attention == "mla":
-        kv = 2 * m * (model.heads / t) * (model.head + model.rope_dim + model.value_head)
-    context = context_back = expert = np.zeros_like(t)
-    if (c > 1).any():
-        ring = all_gather(group(machine, c, t), kv * c)  # every rank's keys pass every other once
-        context = np.maximum(ring - core_forward, 0)  # hidden behind the attention of the block at hand
-        context_back = np.maximum(2 * ring - core_backward, 0)
-    if share:
-        expert = share * experts.exchange(machine, model, recipe, L, m)
+    context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
+    expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
 
     memory, memory_back = memory + cast_forward, memory_back + cast_backward
     forward = Pass(once, core_forward, memory, tensor, context, expert)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.errors import PlanError
 from simulator.step.candidates import candidates
 from simulator.step.fitting import Answer, evaluate, quickest, those_that_fit
-from simulator.step.layout import RECOMPUTE, SCHEDULES, Layout, Layouts
+from simulator.step.layout import CONTEXTS, RECOMPUTE, SCHEDULES, Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import footprint
 from simulator.units import show
@@ -54,6 +54,7 @@ def fastest_of(
     fixed = request.model_copy(
         update={
             "tensor": like.tensor, "pipeline": like.pipeline, "context": like.context, "expert": like.expert,
+            "context_by": like.context_by,
             "zero": like.zero, "sequence_parallel": like.sequence_parallel, "schedule": like.schedule,
         }
     )  # fmt: skip
@@ -107,7 +108,7 @@ def obstacles(
         wrong += [Obstacle(name, why, getattr(r, name)) for name, most, why in bounds if (getattr(r, name) or 0) > most]
     else:
         held = -(-model.layers // (r.pipeline or 1))
-        wrong += _misfits(r, held)
+        wrong += _misfits(r, held, model.heads)
         experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
             wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))
@@ -151,7 +152,7 @@ def nearest(
 
 def _fixed(request: LayoutRequest) -> dict[str, float]:
     """The degrees that are fixed, as the arrays of :class:`Layouts` hold them."""
-    indexed = {"recompute": RECOMPUTE, "schedule": SCHEDULES}
+    indexed = {"recompute": RECOMPUTE, "schedule": SCHEDULES, "context_by": CONTEXTS}
     given = {name: value for name, value in request if value is not None and value != "any"}
     return {name: indexed[name].index(value) if name in indexed else float(value) for name, value in given.items()}
 
@@ -161,7 +162,7 @@ def _doublings(L: Layouts, request: LayoutRequest) -> NDArray[np.float64]:
     away = np.zeros(len(L))
     for name, value in _fixed(request).items():
         has = getattr(L, name)
-        if name in ("schedule", "shard", "recompute_layers"):
+        if name in ("schedule", "shard", "recompute_layers", "context_by"):
             away += has != value
         elif name in ("recompute", "zero", "sequence_parallel"):
             away += np.abs(has - value)
@@ -182,6 +183,7 @@ def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
             & (held % L.interleave == 0)
             & (max(model.experts, 1) % L.expert == 0)
             & (L.recompute_layers <= held)
+            & ((L.context_by != CONTEXTS.index("all-to-all")) | (model.heads % (L.tensor * L.context) == 0))
         )
         fine &= ((L.schedule == 0) | (L.interleave == 1)) & (~L.two_way | (L.pipeline % 2 == 0))
     else:
@@ -190,8 +192,8 @@ def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     return np.asarray(fine)
 
 
-def _misfits(r: LayoutRequest, held: int) -> list[Obstacle]:
-    """Degrees that a schedule, a group of shards or a stage of ``held`` layers cannot have."""
+def _misfits(r: LayoutRequest, held: int, heads: int) -> list[Obstacle]:
+    """Degrees that a schedule, a group of shards, a stage of ``held`` layers or so many ``heads`` cannot have."""
     wrong, ranks = [], (r.data or 0) * (r.context or 1)
     if r.schedule in ("zero-bubble", "dualpipe") and (r.interleave or 1) > 1:
         wrong.append(Obstacle("interleave", f"1, for {r.schedule} has one chunk a stage", r.interleave or 1))
@@ -200,6 +202,9 @@ def _misfits(r: LayoutRequest, held: int) -> list[Obstacle]:
     if r.recompute_layers and (r.recompute == "full" or r.recompute_layers > held):
         most = "none beside full recomputation" if r.recompute == "full" else f"at most the {held} of a stage"
         wrong.append(Obstacle("recompute_layers", most, r.recompute_layers))
+    sharing = (r.tensor or 1) * (r.context or 1)
+    if r.context_by == "all-to-all" and heads % sharing:
+        wrong.append(Obstacle("tensor × context", f"a divisor of {heads} heads to exchange", sharing))
     if r.shard and ranks and ranks % r.shard:
         wrong.append(Obstacle("shard", f"a divisor of data × context = {ranks} ranks", r.shard))
     return wrong

@@ -157,7 +157,11 @@ def _collectives(layout: Layout) -> Mapping[str, str]:
     within = "all-gather, reduce-scatter" if layout.sequence_parallel else "all-reduce"
     return {
         "tensor parallel": f"{within} each layer",
-        "context parallel": "keys and values around a ring",
+        "context parallel": {
+            "ring": "keys and values around a ring",
+            "all-gather": "all-gather of keys and values",
+            "all-to-all": "parts of sequences for heads and back",
+        }[layout.context_by],
         "expert parallel": "all-to-all of tokens",
         "pipeline transfers": "sends between stages",
         "data parallel": gradients[layout.zero],

@@ -131,18 +131,26 @@ def rebalanced(
     machines: Sequence[Machine], counts: Sequence[int], model: Transformer, recipe: Recipe, request: LayoutRequest,
     like: Sequence[Share],
 ) -> tuple[Answer, tuple[Share, ...]] | None:  # fmt: skip
-    """The same with each pool's layout as it was at a larger size, but for the number of replicas."""
+    """The same with each pool's layout as it was at a larger size, but for the replicas and what they recompute."""
     placed = _replicas(machines, counts, recipe, request, like[0].layout)
     if placed is None:
         return None
     cut, rooms = placed
     layouts = [replace(share.layout, data=cut.data) for share in like]
     met = _meeting(machines, counts)
+    if request.recompute is None and request.recompute_layers is None:  # fewer replicas share less
+        layouts = [_leaner(m, model, recipe, layout) for m, layout in zip(met, layouts, strict=True)]
     pools = [_Pool(m, model, recipe, layout, d) for m, layout, d in zip(met, layouts, rooms, strict=True)]
     if any(pool.layout.microbatch * cut.data > recipe.batch for pool in pools):
         return None
     more = like[0].layout.data / cut.data
     return _settled(pools, recipe, [share.microbatches * more for share in like])
+
+
+def _leaner(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout) -> Layout:
+    """The layout with as few layers recomputed as fit."""
+    lean, _ = eased(machine, model, recipe, Layouts.of([replace(layout, recompute_layers=0)]), usable(machine))
+    return lean[0]
 
 
 def _meeting(machines: Sequence[Machine], counts: Sequence[int]) -> list[Machine]:

@@ -245,15 +245,11 @@ class Stage:
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
 
-    def others(self, L: Layouts) -> Numbers:
-        """The stages beside the slowest, in the mean."""
-        others: Numbers = (L.pipeline * self.average - self.slowest) / np.maximum(L.pipeline - 1, 1)
-        return others
 
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Stage:
-        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        times = (self.host, self.slowest, self.average, self.returning, self.weights)
-        return Stage(self.redone.where(chosen), *(one[chosen] for one in times))
+def _others(slowest: Numbers, average: Numbers, L: Layouts) -> Numbers:
+    """The stages beside the slowest, in the mean. [s]"""
+    others: Numbers = (L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1)
+    return others
 
 
 def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
@@ -333,7 +329,9 @@ def evaluate(
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(one.slowest, one.others(L), one.returning, one.weights, count, L),
+        "pipeline bubble": bubble(
+            one.slowest, _others(one.slowest, one.average, L), one.returning, one.weights, count, L
+        ),
         "pipeline transfers": transfers(
             machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
         ),
@@ -355,14 +353,20 @@ def evaluate(
     )
 
 
-def at_least(machine: Machine, recipe: Recipe, L: Layouts, one: Stage) -> Numbers:
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike: NDArray[np.intp]) -> Numbers:
     """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
 
         T ≥ (m · t_slowest + bubble) · (1 + crowding)
 
-    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``one`` only
-    add to it.
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``stages``
+    only add to it.
+
+    Parameters
+    ----------
+    stages, alike
+        Times of stages, and which of them each layout has.
     """
-    count = microbatches(recipe.batch, L)
-    busy = count * one.slowest + bubble(one.slowest, one.others(L), one.returning, one.weights, count, L)
+    count, slowest = microbatches(recipe.batch, L), stages.slowest[alike]
+    others = _others(slowest, stages.average[alike], L)
+    busy = count * slowest + bubble(slowest, others, stages.returning[alike], stages.weights[alike], count, L)
     return busy * (1 + _crowding(machine, L))

@@ -11,8 +11,11 @@ from simulator.study.task import Outcome, Task
 __all__ = ["Feed"]
 
 _CHUNK = 0.5  # s of work; sending one costs some 5 ms, whatever the engine
+# s of work for each worker, lest a thousand of them ask one coordinator more often than it can answer
+_SHARE = 0.01
 _POINT = 5.0  # s; replicas of a point that take less stay together, since each worker has to plan the point anew
 _MOST = 50_000  # tasks under way, each of which the coordinator has to remember
+_BACKLOG = 4  # chunks for each worker that are under way or wait to be kept
 _GROWTH = 4  # of a chunk over the one before, lest one quick task promise too much
 
 
@@ -24,20 +27,28 @@ class Feed:
         self._workers, self._replicas = workers, replicas
         self._again: deque[list[Task]] = deque()
         self._suspected: set[int] = set()
+        self._worth = max(_CHUNK, _SHARE * workers)
         self._numbered = 0
         self._size = 1
+        self._exhausted = False
         self._mean: float | None = None  # of a task [s]
         self.under_way: dict[int, list[Task]] = {}
         self.stopped = False
+
+    @property
+    def more(self) -> bool:
+        """Whether there is a chunk to ask for: it also ends for a while when results come faster than they are kept."""
+        return not self.stopped and (bool(self._again) or not self._exhausted)
 
     def __iter__(self) -> Iterator[tuple[int, list[Task]]]:
         return self
 
     def __next__(self) -> tuple[int, list[Task]]:
-        if self.stopped:
+        if self.stopped or len(self.under_way) > _BACKLOG * self._workers:
             raise StopIteration
         chunk = self._again.popleft() if self._again else self._next()
         if not chunk:
+            self._exhausted = True
             raise StopIteration
         number, self._numbered = self._numbered, self._numbered + 1
         self.under_way[number] = chunk
@@ -60,7 +71,7 @@ class Feed:
         """A chunk has come back: its tasks, and how large the next should be."""
         mean = sum(outcome.took for outcome in outcomes) / len(outcomes)
         self._mean = mean if self._mean is None else 0.7 * self._mean + 0.3 * mean
-        self._size = max(1, min(self._size * _GROWTH, int(_CHUNK / max(self._mean, 1e-9))))
+        self._size = max(1, min(self._size * _GROWTH, int(self._worth / max(self._mean, 1e-9))))
         return self.under_way.pop(number)
 
     @property

@@ -223,11 +223,10 @@ class _Sweep:
         self._feed = feed = Feed(tasks, left, workers=self._engine.workers, replicas=replicas)
         if self._engine.near and not self._at_once(feed):
             return
-        while not feed.stopped:
+        while feed.more:
             try:
                 for number, outcomes in self._stream(feed, ahead=2 * self._engine.workers):
                     self._take(feed.done(number, outcomes), outcomes)
-                return
             except self._engine.deaths:
                 for task in feed.broken():
                     self._alone(task)

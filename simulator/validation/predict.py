@@ -223,7 +223,8 @@ def _layouts(
     if tensor is None or pipeline is None:
         filled += [name for name, degree in (("tp", tensor), ("pp", pipeline)) if degree is None]
         asked = LayoutRequest(
-            tensor=tensor, pipeline=pipeline, context=inputs.cp or 1, microbatch=inputs.micro_batch, zero=stage,
+            tensor=tensor, pipeline=pipeline, context=inputs.cp or 1, context_by="ring",
+            microbatch=inputs.micro_batch, zero=stage,
             interleave=inputs.vpp or (None if usual.interleaves else 1), expert=inputs.ep, recompute=kind,
             sequence_parallel=together, shard=_shard(inputs, on, _held(inputs)) or None,
             schedule=None if usual.schedule == "1f1b" else "any",
@@ -245,7 +246,7 @@ def _layouts(
     schedule = _schedule(usual, pipeline, share // (inputs.micro_batch or 1))
     return Layouts(
         same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
-        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same,
+        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same, 0 * same,
     )  # fmt: skip
 
 

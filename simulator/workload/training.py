@@ -56,6 +56,9 @@ class LayoutRequest(BaseModel):
     interleave: _Degree | None = Field(default=None, description="model chunks per pipeline stage")
     data: _Degree | None = Field(default=None, description="replicas that see different sequences")
     context: _Degree | None = Field(default=None, description="accelerators that share each sequence")
+    context_by: Literal["ring", "all-gather", "all-to-all"] | None = Field(
+        default=None, description="how these get at each other's keys; default: the fastest"
+    )
     expert: _Degree | None = Field(default=None, description="accelerators the experts are spread over")
     microbatch: _Degree | None = Field(default=None, description="sequences per microbatch")
     recompute: Literal["none", "selective", "full"] | None = Field(

@@ -52,5 +52,5 @@ def test_every_key_form_and_design_is_named():
 
 
 def test_pictures_it_shows_exist():
-    for name in re.findall(r"\]\(([\w-]+\.png)\)", PAGE):
+    for name in re.findall(r"\]\(([\w-]+\.(?:png|md))\)", PAGE):
         assert (DOCS / name).exists(), name

@@ -82,13 +82,14 @@ def lives(draw) -> Plan:
         pools = [replace(one, holding_power=400.0, standing_power=10.0) for one in pools]
         rungs = [replace(one, running_power=0.9 * one.power) for one in rungs]
     grid = Source("grid", (PowerStep(0.0, 50_000.0), PowerStep(123_456.0, 70_000.0)), 1e-8, 1e-7)
+    hands = draw(st.sampled_from([0.0, 3000.0, 8000.0]))  # the last keep a single crew short
     for_idle = draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # the last is enough for five of them
     watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + for_idle
     return plan(
         pools,
         [job(draw(st.sampled_from([1e8, 2e9])), *rungs)],
         causes=causes,
-        repairs=[Repair("reset", 0.6, 500.0), Repair("part", 0.4, draw(st.sampled_from([9000.0, 40_000.0])))],
+        repairs=[Repair("reset", 0.6, 500.0), Repair("part", 0.4, draw(st.sampled_from([9000.0, 40_000.0])), hands)],
         horizon=500_000.0,
         seed=draw(st.integers(0, 999)),
         power=[(0.0, watts), (350_000.0, 2 * watts)] if watts < math.inf else [],
@@ -98,7 +99,7 @@ def lives(draw) -> Plan:
         warm=300.0,
         copies=draw(st.sampled_from([1, 2])),
         follow=draw(maybe),
-        crews=draw(st.sampled_from([None, 3])),  # for repairs that need no hands
+        crews=draw(st.sampled_from([None, 1, 3])),
         maintenance=Maintenance(150_000.0, 600.0) if draw(maybe) else None,
         sources=(grid, Source("gas", (PowerStep(0.0, 1e6),), 2e-8, 2e-7)) if draw(maybe) else (),
     )
@@ -137,7 +138,6 @@ def test_most_of_a_life_that_goes_to_plan_is_leapt_over(monkeypatch):
     [
         ({"ageing": Ageing(lemons=1.0)}, "nodes that age or differ"),
         ({"ageing": Ageing(refail=0.3, refail_after=100.0)}, "repairs that do not hold"),
-        ({"repairs": (Repair("part", 1.0, 9000.0, hands=900.0),), "crews": 3}, "hands-on repair"),
         ({"cold": Cold(1, 100.0)}, "nodes in store"),
         ({"jobs": (*PLAIN.jobs, job(1e6, rung(4), name="second"))}, "several jobs"),
         ({"jobs": (job(1e30, rung(60, replicas=6), elastic=20.0),)}, "jobs that go on without a replica"),

@@ -135,8 +135,9 @@ def test_with_copies_in_memory_the_store_is_written_to_less_often():
         ["failures.classes.software.repeats=50 %"],
         ["failures.domains.rack={nodes: 16, rate: 1e-3 /d, outage: 4 h, detection: 60 s}"],
         ["jobs.llama.elastic=60 s"],
+        ["failures.hot=0"],
     ],
-    ids=["plain", "snapshot", "memory", "latency", "slow", "repeats", "racks", "elastic"],
+    ids=["plain", "snapshot", "memory", "latency", "slow", "repeats", "racks", "elastic", "none hot"],
 )
 def test_the_closed_form_of_every_feature_meets_its_simulation(changes):
     made = planned(*changes)
@@ -180,3 +181,27 @@ def test_a_copy_in_memory_takes_its_bytes_over_the_host_s_link_and_comes_back_ov
     assert half.quick_load > tiers.quick_load > 0
     written = rung("checkpoint.memory={interval: 1 min, save: 2 s, load: 3 s}")
     assert (written.quick, written.quick_load) == (2, 3)
+
+
+def stops_a_day(*changes, runs=8):
+    made = planned("failures.fleet=none", "jobs.llama.tokens=6 Ttoken", *changes)
+    books = [sample(made, seed=seed) for seed in range(runs)]
+    return sum(b.losses["hall"].stops for b in books) / sum(b.end for b in books) * DAY
+
+
+@pytest.mark.parametrize("nodes", [1536, 3072, 50_000])
+def test_a_vertex_fails_as_often_as_it_says_however_much_stands_below_it(nodes):
+    hall = f"failures.domains.hall={{nodes: {nodes}, rate: 1 /d, outage: 1 h}}"
+    vertices = max(3072 / nodes, 1)
+    whole = "cluster.spares=0 %"
+    assert stops_a_day(hall, whole, "jobs.llama.accelerators=24_576") == pytest.approx(vertices, rel=0.15)
+
+
+def test_a_rack_of_half_nodes_fails_like_any_rack():
+    pools = "cluster.pools=[{name: a100, node: GH200-Alps, arrivals: {2024-04-01: 4096}}]"
+    paid = "money.node_price.GH200-Alps=0.2 MUSD"
+    hall = "failures.domains.hall={nodes: 64, rate: 0.05 /d, outage: 1 h}"
+    (one,), (other,) = (planned(hall, *more).domains for more in ((), (pools, paid)))
+    weight = planned(hall, pools, paid).pools[0].failure_weight
+    assert weight == 0.5
+    assert other.rate * weight == pytest.approx(one.rate)

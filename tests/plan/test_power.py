@@ -132,3 +132,8 @@ def test_a_second_job_lives_on_the_power_the_first_one_leaves():
     told = simulate(made)
     assert max(row.power for row in told.samples) <= 3e6 * (1 + 1e-9)
     assert all(job.finished is not None for job in told.jobs)
+
+
+def test_the_expected_peak_is_the_simulated_one():
+    made = planned(CALM, "checkpoint={interval: 10 min, save: 2 min}")
+    assert outlook(made).peak == pytest.approx(sample(made, seed=1).peak_power)

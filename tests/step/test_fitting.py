@@ -69,7 +69,8 @@ def test_no_step_is_shorter_than_its_bound(problem):
     """Also where layers are recomputed that the bound does not know of."""
     box, model, recipe, accelerators, request = problem
     layouts = candidates(box, model, recipe, accelerators, request)
-    bound = at_least(box, recipe, layouts, stage(box, model, recipe, layouts, cut(box, model, recipe, layouts)))
+    stages = stage(box, model, recipe, layouts, cut(box, model, recipe, layouts))
+    bound = at_least(box, recipe, layouts, stages, np.arange(len(layouts)))
     more = replace(layouts, recompute_layers=np.where(layouts.recompute == FULL, 0.0, layouts.recompute_layers + 1))
     for one in (layouts, more):
         assert (evaluate(box, model, recipe, one).total >= bound * (1 - 1e-9)).all()
@@ -113,7 +114,7 @@ def test_a_large_model_on_small_memories_recomputes_in_part():
     """Llama 3.1 405B on few H100: whole stages recomputed would cost a quarter, what is needed a part of it."""
     model, recipe = Transformer.load("Llama-3.1-405B"), Recipe(batch=512, sequence=8192)
     partly, wholly = (
-        fastest(on(), model, recipe, 512, LayoutRequest(tensor=8, pipeline=8, interleave=1, recompute=kind))
+        fastest(on(), model, recipe, 512, LayoutRequest(tensor=8, pipeline=8, context=1, recompute=kind))
         for kind in (None, "full")
     )
     assert 0 < partly.layout.recompute_layers < 16

@@ -10,6 +10,7 @@ goes on.  The life is the same as without leaps, but for the last bits of its su
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from simulator.engine.calendar import HeapCalendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.hazards import Hazards
 from simulator.engine.leap.chain import Chain, Ways, chain, stored_after
-from simulator.engine.leap.nodes import Broken, Flags, Floats, idle_on, settle
+from simulator.engine.leap.crews import crews_of
+from simulator.engine.leap.nodes import Broken, Floats, Settled, idle_on, settle
 from simulator.engine.leap.strikes import Coming, Ints, Strikes, come, foresee
 from simulator.engine.log import Activity
 from simulator.engine.record import Record
-from simulator.engine.repair import Return, Workshop
+from simulator.engine.repair import Ask, Hands, Return, Workshop
 from simulator.engine.training import Training
 from simulator.plan.model import Cause, Plan, Rung
 
@@ -39,7 +41,6 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.recorded is not None, "recorded faults"),
         (plan.ageing.varies, "nodes that age or differ"),
         (plan.ageing.refail > 0, "repairs that do not hold"),
-        (any(band.hands for band in plan.repairs), "hands-on repair"),
         (plan.cold is not None, "nodes in store"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
     )
@@ -56,6 +57,7 @@ class Leaps:
         self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
         self._workshop, self._hazards, self._training = workshop, hazards, training
         self._ways = Ways.of(hazards.members, plan.copies)
+        self._by_hand = any(band.hands for band in plan.repairs)
         self._patience = self._asked = _PATIENCE[0]
         self._reach = _REACH[0]
 
@@ -90,7 +92,7 @@ class Leaps:
         others = [
             moment
             for moment, timer in self._calendar.entries()
-            if timer not in own and not isinstance(timer.action, Return)
+            if timer not in own and not isinstance(timer.action, Return | Ask | Hands)
         ]
         return min([self._plan.horizon, *others])
 
@@ -102,28 +104,25 @@ class Leaps:
             index: come(clock, first, hazards.rates[index], hazards.arrivals[index], until)
             for clock, first, index in rates
         }
-        strikes = foresee(hazards, cluster, self._plan.repairs, coming)
-        returns = [
-            (moment, timer.action.pool)
-            for moment, timer in self._calendar.entries()
-            if isinstance(timer.action, Return)
-        ]
+        strikes = foresee(hazards, cluster, self._workshop, self._plan.repairs, coming)
+        entries = self._calendar.entries()
+        returns = [(moment, _pool(timer.action)) for moment, timer in entries]
         due = [np.array([moment for moment, at in returns if at == pool]) for pool in range(len(cluster.pools))]
-        settled = settle(cluster, strikes, due)
+        crews = crews_of(self._workshop, self._plan.crews, entries) if self._by_hand else None
+        settled = settle(cluster, strikes, due, crews)
         if settled is None:
             return 0
-        counts, broken = settled
-        until = min(until, strikes.end, self._short_of_nodes(strikes, broken))
+        until = min(until, strikes.end, self._short_of_nodes(settled.broken))
         own = np.flatnonzero((strikes.beyond < 0) & (strikes.time < until))
         lived = self._live(strikes, own, until)
         if lived is None or lived.strikes < WORTH / 2:
             return 0
         own = own[: lived.strikes]
-        self._book(lived, strikes, own, broken)
-        self._go(lived, strikes, own, counts, coming)
+        self._book(lived, strikes, own, settled.broken)
+        self._go(lived, strikes, own, settled, coming)
         return sum(those.before(lived.end) for those in coming.values())
 
-    def _short_of_nodes(self, strikes: Strikes, broken: list[Broken]) -> float:
+    def _short_of_nodes(self, broken: list[Broken]) -> float:
         """The first strike after which fewer nodes are healthy than the job needs."""
         first = math.inf
         for installed, held, one in zip(self._cluster.installed, self._cluster.held[0], broken, strict=True):
@@ -214,26 +213,32 @@ class Leaps:
         swing = np.where(running, rung.power - rung.running_power, 0.0)
         self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
 
-    def _go(self, lived: Chain, strikes: Strikes, own: Ints, counts: Flags, coming: dict[int, Coming]) -> None:
+    def _go(self, lived: Chain, strikes: Strikes, own: Ints, settled: Settled, coming: dict[int, Coming]) -> None:
         """Put everybody where they are at the end, and let the job run."""
         end, cluster, training = lived.end, self._cluster, self._training
+        busy = 0
         for moment, timer in self._calendar.entries():
-            if isinstance(timer.action, Return) and moment <= end:
-                cluster.broken[timer.action.pool] -= 1
+            if isinstance(timer.action, Ask) or (moment <= end and _pool(timer.action) is not None):
                 timer.cancel()
+            elif isinstance(timer.action, Hands):
+                busy += 1
         self._calendar.skip_to(end)
+        cluster.broken = [int(one.after(np.array([end]))[0]) for one in settled.broken]
         when, where, until = strikes.examined
-        out = np.flatnonzero(counts & (strikes.time <= end))
-        suspected = np.flatnonzero(when <= end)
-        gone = zip(
-            np.concatenate([strikes.pool[out], where[suspected]]).tolist(),
-            np.concatenate([strikes.back[out], until[suspected]]).tolist(),
+        out = np.flatnonzero(settled.out & (strikes.time <= end))
+        alone, suspected = out[strikes.hours[out] == 0], np.flatnonzero(when <= end)
+        away = zip(
+            np.concatenate([strikes.pool[alone], where[suspected]]).tolist(),
+            np.concatenate([strikes.back[alone], until[suspected]]).tolist(),
             strict=True,
         )
-        for pool, back in gone:
+        for pool, back in away:
             if back > end:
-                cluster.broken[pool] += 1
                 self._workshop.expect(pool, back)
+        if settled.served is not None:
+            known = settled.served.broke <= end
+            columns = (settled.served.asked, settled.served.began, settled.served.hours, settled.served.pool)
+            self._workshop.rearrange(zip(*(column[known].tolist() for column in columns), strict=True), busy)
         if self._plan.hot is not None:
             self._join_hot(strikes, own)
         self._record.faults += len(out)
@@ -250,3 +255,10 @@ class Leaps:
             running=float((lived.over - lived.begin).sum()),
             interruptions=len(lived.begin),
         )
+
+
+def _pool(action: Callable[[], None] | None) -> int | None:
+    """Pool of the node that an entry of the calendar brings back."""
+    if isinstance(action, Return):
+        return action.pool
+    return action.done.pool if isinstance(action, Hands) else None
