@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from simulator.hardware import Accelerator, Efficiency
-from simulator.step.collectives import all_gather, group
+from simulator.step.collectives import all_gather, group, reach
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers, attention_time, gemm_time, stream_time
 from simulator.workload.precision import PRECISIONS
@@ -41,7 +41,6 @@ SETS = {  # file set → accelerator of the catalogue
     "gb300": "GB300",
 }
 LARGE = 16e9  # FLOP; where training spends its time, hence fitted with more weight
-NARROW = 256e9  # FLOP; below it narrow kernels pay for something else, scaling factors perhaps, and gain little
 RECIPES = {"fp8": "fp8", "fp8_block": "mxfp8", "nvfp4": "nvfp4"}  # of the timings → of the model; blocks of 32, not 128
 WEIGHT = 4.0
 SHAPES = 4000  # a fit uses no more shapes a GPU than this
@@ -139,21 +138,29 @@ def fit_gemm(sets: list[tuple[Machine, Accelerator, Shapes]]) -> Numbers:
 
 def narrow_share(
     machine: Machine, shapes: Shapes, accelerator: Accelerator, recipe: str
-) -> tuple[float, tuple[float, float]]:
-    """Share of the narrow peak over that of 16 bit, all else as fitted at 16 bit; and the error on the other half."""
+) -> tuple[Numbers, tuple[float, float]]:
+    """Share of the narrow peak over that of 16 bit, passes that quantise the m × k operand, the rest [s]; the error.
+
+    The timings are of layers that are handed 16 bit: before the product they look for the largest element and write
+    the narrow form, each pass (2 + o) bytes an element.  Training pays for that by itself (``casts``), so that only
+    the share is kept.  The rest is as fitted at 16 bit; the error is on the other half.
+    """
     formats = PRECISIONS[recipe]
     peaks: dict[str, float] = dict(accelerator.peak.items())
     fitted, scored = halves(len(shapes.time))
-    here, rest = (shapes.take(rows[shapes.flops[rows] > NARROW]) for rows in (fitted, scored))
+    here, rest = (shapes.take(rows[shapes.flops[rows] > LARGE]) for rows in (fitted[:SHAPES], scored))
 
-    def scaled(share: float) -> Machine:
-        return replace(machine, peak=peaks[formats.matmul], gemm=machine.gemm * share, operand=formats.operand_bytes)
+    def predicted(values: Numbers, of: Shapes) -> Numbers:
+        share, passes, constant = (float(value) for value in values)
+        product = replace(machine, peak=peaks[formats.matmul], gemm=machine.gemm * share, operand=formats.operand_bytes)
+        quantised = stream_time(machine, passes * (2 + formats.operand_bytes) * of.m * of.k, kernels=0)
+        return of.predicted(product) + quantised + constant
 
-    def residuals(share: Numbers) -> Numbers:
-        return np.log(here.predicted(scaled(float(share[0]))) / here.time)
+    def residuals(values: Numbers) -> Numbers:
+        return np.log(predicted(values, here) / here.time)
 
-    share = float(fit(residuals, (0.8,), (0.1,), (1.5,), (0.1,))[0])
-    return share, error(rest.predicted(scaled(share)), rest.time)
+    found = fit(residuals, (0.8, 1.0, 5e-6), (0.1, 0.0, 0.0), (1.5, 10.0, 1e-4), (0.1, 0.5, 5e-6))
+    return found, error(predicted(found, rest), rest.time)
 
 
 @dataclass(frozen=True)
@@ -253,8 +260,9 @@ def permute_share(folder: Path, gpu: str, accelerator: Accelerator, machine: Mac
 
 
 def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: float) -> tuple[float, dict[int, float]]:
-    """Best share of the scale-up rate an all-gather or reduce-scatter reaches; the model's signed error by size [MiB].
+    """Best share of the scale-up rate that an all-gather or reduce-scatter reaches, as if over eight GPUs.
 
+    Beside it the model's signed error by size [MiB].
     ``message_size`` counts elements of the whole gathered buffer: were it the part of one member, A100s would
     exceed their links fivefold.
     """
@@ -266,7 +274,7 @@ def scaleup_share(folder: Path, gpu: str, accelerator: Accelerator, launch: floa
     rate = accelerator.scaleup_bandwidth
     if rate is None:
         raise SystemExit(f"{accelerator.name} has no scale-up bandwidth in the catalogue")
-    share = float(np.max((members - 1) / members * size / time) / rate)
+    share = float(np.max((members - 1) / members * size / time) / rate / reach(np.array([members]))[0])
     known: dict[str, Any] = {
         "scaleup": rate * share,
         "domain": int(members),
@@ -335,9 +343,8 @@ Data = dict[str, tuple[Machine, Accelerator, Shapes, Shapes]]
 
 def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tuple[dict[str, float], float]]:
     """Shares of the narrow peak and of the scale-up links of each GPU; prints them."""
-    print(
-        "\n| GPU | fp8, block-scaled fp8, nvfp4 over 16 bit, error | scale-up share, all-gather 1 / 16 / 64 / 512 MiB |"
-    )
+    print("\n| GPU | fp8, block-scaled fp8, nvfp4: over 16 bit, passes, constant, error "
+          "| scale-up share, all-gather 1 / 16 / 64 / 512 MiB |")  # fmt: skip
     print("|---|---|---|")
     shares = {}
     for gpu, (machine, accelerator, _, _) in data.items():
@@ -346,8 +353,9 @@ def _shares(folder: Path, data: Data, joint: dict[str, Numbers]) -> dict[str, tu
         for written, recipe in RECIPES.items():
             timed = read_shapes(folder, gpu, written)
             if timed is not None:
-                narrow[recipe], (middle, _) = narrow_share(here, timed, accelerator, recipe)
-                cells.append(f"{narrow[recipe]:.2f}, {middle:.0%}")
+                (share, passes, constant), (middle, _) = narrow_share(here, timed, accelerator, recipe)
+                narrow[recipe] = float(share)
+                cells.append(f"{share:.2f}, {passes:.1f}, {constant * 1e6:.0f} µs, {middle:.0%}")
         scaleup, by_size = scaleup_share(folder, gpu, accelerator, here.launch)
         shares[gpu] = narrow, scaleup
         sizes = " / ".join(f"{off:+.0%}" for off in by_size.values())

@@ -165,4 +165,5 @@ def optimise(
 def _command(study: Study, changes: Sequence[str]) -> str:
     from simulator.study.findings import reproduced
 
-    return reproduced(study.mode, study.base, (*study.fixed, *changes))
+    many = f" --replicas {study.runs}" if study.runs > 1 else ""
+    return reproduced(study.mode, study.base, (*study.fixed, *changes)) + many

@@ -55,7 +55,8 @@ class Cluster:
         self.finished = [False] * len(plan.jobs)
         self.tenants: list[Tenant] = []
         self._standby, self._warm = plan.standby, plan.warm
-        self._hot = None if plan.hot is None else [0.0] * plan.hot  # when each place of a hot spare is filled
+        self._all_hot = plan.hot is None
+        self.hot = [0.0] * (plan.hot or 0)  # when each place of a hot spare is filled, unless all spares are hot
         self.cap = math.inf
         self.exposure = 0.0  # installed nodes, each with its pool's failure weight
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
@@ -136,14 +137,14 @@ class Cluster:
 
     def time_to_join(self, now: float, nodes: int) -> float:
         """How long until so many spares have taken their places; hot ones first, which are then replaced. [s]"""
-        if self._hot is None:
+        if self._all_hot:
             return self._standby if nodes else 0.0
         longest = 0.0
         for _ in range(nodes):
-            place = min(range(len(self._hot)), key=self._hot.__getitem__, default=None)
-            if place is None or self._hot[place] > now:
+            place = min(range(len(self.hot)), key=self.hot.__getitem__, default=None)
+            if place is None or self.hot[place] > now:
                 return self._warm
-            self._hot[place], longest = now + self._warm, self._standby
+            self.hot[place], longest = now + self._warm, self._standby
         return longest
 
     def refill(self, job: int) -> bool:
@@ -280,8 +281,12 @@ class Cluster:
 
     def swing(self) -> float:
         """What the jobs that compute draw between their saves beyond that mean. [W]"""
-        return sum([rung.power - rung.running_power for rung, on in zip(self.rungs, self.computing, strict=True)
-                    if rung is not None and on])  # fmt: skip
+        extra = 0.0
+        for job, on in enumerate(self.computing):
+            rung = self.rungs[job]
+            if on and rung is not None:
+                extra += rung.power - rung.running_power
+        return extra
 
     def _committed(self, but: int | None = None) -> float:
         """Watts set aside for jobs, whether they compute at this moment or not. [W]"""

@@ -225,8 +225,8 @@ class Hazards:
             self.arrivals[index].skip(count)
             per_node = isinstance(member, Cause) and not member.per_job
             self.victims[index].skip(2 * count if per_node else count)
-            if isinstance(member, Cause) and member.node_lost and per_node:
-                self.repairs[index].skip((1 + member.evicted) * count)
+            if isinstance(member, Cause) and per_node:
+                self.repairs[index].skip(self._workshop.numbers_of(member) * count)
         if self.timer is not None:
             self.timer.cancel()
         self.arm()

@@ -132,45 +132,42 @@ class Record:
         cluster.dirty = False
 
     def meter_many(
-        self, moments: Floats, watts: Floats, peaks: Floats, broken: Ints,
-        tokens: Callable[[float], tuple[float, ...]],
-    ) -> None:  # fmt: skip
-        """What :meth:`meter` would have booked at each moment, while nothing is delivered and no node changes hands."""
+        self, moments: Floats, watts: Floats, peaks: Floats, broken: Ints, tokens: Callable[[Floats], Floats]
+    ) -> None:
+        """What :meth:`meter` would have booked at each moment for the only job, while nothing is delivered."""
         installed, now, working = self._state
-        passed = np.diff(moments, prepend=self._since)
-        drawn = np.concatenate([[self._watts], watts[:-1]])
+        passed, drawn = np.diff(moments, prepend=self._since), np.concatenate([[self._watts], watts[:-1]])
+        lasted = moments - self._since
         energy = self.energy + np.cumsum(drawn * passed)
         began = np.concatenate([[self._since], moments[:-1]])
         carried = [np.cumsum(some * passed) for some in _split(self._sources, drawn, began)]
         supplied = [so_far + more for so_far, more in zip(self.supplied, carried, strict=True)]
+        nodes = [so_far + count * lasted for so_far, count in zip(self.node_seconds, installed, strict=True)]
+        held = self.working + working * lasted
         down = np.bincount(np.concatenate([[now], broken[:-1]]), passed)
-        for nodes in np.flatnonzero(down).tolist():
-            self.down[nodes] += float(down[nodes])
-        since, before, held = self._since, list(self.node_seconds), self.working
-
-        def book(at: int) -> None:
-            lasted = float(moments[at]) - since
-            self.energy, self.working = float(energy[at]), held + working * lasted
-            self.node_seconds = [so_far + nodes * lasted for so_far, nodes in zip(before, installed, strict=True)]
-            self.supplied = [float(some[at]) for some in supplied]
-
+        for count in np.flatnonzero(down).tolist():
+            self.down[count] += float(down[count])
+        marked = []
         at = int(np.searchsorted(moments, self._due))
         while at < len(moments):
-            book(at)
-            time = float(moments[at])
-            self._note(time, tokens(time))
-            self._due = time + self._every
+            marked.append(at)
+            self._due = float(moments[at]) + self._every
             at = int(np.searchsorted(moments, self._due))
-        book(len(moments) - 1)
+        if marked:
+            rows = np.array([moments[marked], tokens(moments[marked]), energy[marked], held[marked]]).T.tolist()
+            by_pool, by_source = (np.array([one[marked] for one in some]).T.tolist() for some in (nodes, supplied))
+            for row, (time, trained, joules, at_work) in enumerate(rows):
+                sources = tuple(by_source[row]) if supplied else ()
+                self.marks.append(Mark(time, (trained,), joules, tuple(by_pool[row]), at_work, sources))
+        self.energy, self.working = float(energy[-1]), float(held[-1])
+        self.node_seconds, self.supplied = [float(some[-1]) for some in nodes], [float(some[-1]) for some in supplied]
         self.peak = max(self.peak, float(peaks.max()))
         self._since, self._watts = float(moments[-1]), float(watts[-1])
         self._state = (installed, int(broken[-1]), working)
 
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
-        self._note(time, tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]))
-
-    def _note(self, time: float, tokens: tuple[float, ...]) -> None:
+        tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
         self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from simulator.engine.calendar import Calendar
@@ -12,7 +12,7 @@ from simulator.engine.record import Record
 from simulator.engine.streams import Stream
 from simulator.plan.model import Cause, Domain, Plan, Repair
 
-__all__ = ["Node", "Return", "Visit", "Workshop"]
+__all__ = ["Ask", "Hands", "Node", "Return", "Visit", "Workshop"]
 
 Node = tuple[int, int]  # cohort and number in it
 
@@ -46,6 +46,32 @@ class Return:
         self.give_back(self.pool, self.cause, self.node, self.how)
 
 
+class Ask:
+    """A broken node that will need hands, as an entry of the calendar."""
+
+    __slots__ = ("ask", "done", "hours")
+
+    def __init__(self, ask: Callable[[float, Return], None], hours: float, done: Return) -> None:
+        self.ask, self.hours, self.done = ask, hours, done
+
+    def __call__(self) -> None:
+        """It needs them now."""
+        self.ask(self.hours, self.done)
+
+
+class Hands:
+    """Hands on a node, as an entry of the calendar."""
+
+    __slots__ = ("done", "over")
+
+    def __init__(self, over: Callable[[Return], None], done: Return) -> None:
+        self.over, self.done = over, done
+
+    def __call__(self) -> None:
+        """They have done."""
+        self.over(self.done)
+
+
 class Workshop:
     """Mends broken nodes, each in a time from the plan's mixture.
 
@@ -58,7 +84,7 @@ class Workshop:
         self._outages = Stream(seed, "outages")
         self._by_hand = any(band.hands for band in plan.repairs)
         self._free = plan.crews if plan.crews is not None else -1  # -1: never short of them
-        self._queue: deque[tuple[float, float, Callable[[], None]]] = deque()
+        self._queue: deque[tuple[float, float, Return]] = deque()
         self._history: dict[Node, list[float]] = defaultdict(list)
         self._cold = plan.cold.nodes if plan.cold else 0  # still in store
         self._lent = [0] * len(plan.pools)  # nodes out of the store
@@ -75,6 +101,10 @@ class Workshop:
         first = self._plan.repairs[0].mean
         evicted = tuple([numbers.exponential(first) for _ in range(cause.evicted - 1)])
         return Visit(band, (band.mean - band.hands) * time, hands, evicted)
+
+    def numbers_of(self, cause: Cause) -> int:
+        """How many numbers :meth:`prepare` draws."""
+        return 1 + self._by_hand + cause.evicted if cause.node_lost else 0
 
     def take(self, pool: int, cause: Cause, node: Node | None, visit: Visit) -> None:
         """A node comes in."""
@@ -93,7 +123,7 @@ class Workshop:
             # Most repairs: an entry with one call, for a queue would cost as much again.
             self._calendar.after(visit.away, done)
             return
-        self._calendar.after(visit.away, lambda: self._ask_for_hands(visit.hands, done))
+        self._calendar.after(visit.away, Ask(self._ask_for_hands, visit.hands, done))
 
     def examine(self, pool: int, time: float) -> None:
         """A node that was evicted on suspicion: nothing is wrong with it."""
@@ -118,26 +148,56 @@ class Workshop:
 
     # Hands.
 
-    def _ask_for_hands(self, hours: float, done: Callable[[], None]) -> None:
+    def queue(self) -> list[tuple[float, float, int]]:
+        """Broken nodes that wait for hands: since when, for how long they need them, and their pool."""
+        return [(asked, hours, done.pool) for asked, hours, done in self._queue]
+
+    def rearrange(self, nodes: Iterable[tuple[float, float, float, int]], busy: int) -> None:
+        """Hands have done what they have done by now.
+
+        Parameters
+        ----------
+        nodes
+            When each came to need hands, when it got or gets them, for how long, and its pool; in that order.
+        busy
+            Hands that are on other nodes.
+        """
+        now = self._calendar.now
+        self._queue.clear()
+        for asked, began, hours, pool in nodes:
+            done = Return(self._give_back, pool, None, None, "")
+            if asked > now:
+                self._calendar.after(asked - now, Ask(self._ask_for_hands, hours, done))
+            elif began > now:
+                self._queue.append((asked, hours, done))
+            else:
+                self._record.crew_seconds += hours
+                self._record.crew_wait += began - asked
+                if began + hours > now:
+                    busy += 1
+                    self._calendar.after(began + hours - now, Hands(self._over, done))
+        if self._plan.crews is not None:
+            self._free = self._plan.crews - busy
+
+    def _ask_for_hands(self, hours: float, done: Return) -> None:
         if self._free == 0:
             self._queue.append((self._calendar.now, hours, done))
             return
         self._free -= 1 if self._free > 0 else 0
         self._work(hours, done)
 
-    def _work(self, hours: float, done: Callable[[], None]) -> None:
+    def _work(self, hours: float, done: Return) -> None:
         self._record.crew_seconds += hours
+        self._calendar.after(hours, Hands(self._over, done))
 
-        def over() -> None:
-            done()
-            if self._queue:
-                asked, needed, then = self._queue.popleft()
-                self._record.crew_wait += self._calendar.now - asked
-                self._work(needed, then)
-            elif self._free >= 0:
-                self._free += 1
-
-        self._calendar.after(hours, over)
+    def _over(self, done: Return) -> None:
+        done()
+        if self._queue:
+            asked, needed, then = self._queue.popleft()
+            self._record.crew_wait += self._calendar.now - asked
+            self._work(needed, then)
+        elif self._free >= 0:
+            self._free += 1
 
     # Ways back.
 

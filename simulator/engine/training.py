@@ -171,8 +171,13 @@ class Training:
                 return
             if not self._cluster.is_entitled(self._index, rung):
                 self._stop(Order.YIELD)
-            elif self._pays(rung, self._cluster.best(self._index)):
-                self._stop(Order.GROW)
+            else:
+                better = self._cluster.best(self._index)
+                if self._pays(rung, better):
+                    if self._only_joins(rung, better):
+                        self._let_join(better)
+                    else:
+                        self._stop(Order.GROW)
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
@@ -205,6 +210,17 @@ class Training:
     def skip_attempts(self, cause: Cause, count: int) -> None:
         """They have been made."""
         self._repeats[cause.name].skip(count)
+
+    def intervals_ahead(self, runs: list[float]) -> list[float]:
+        """The intervals between checkpoints of the present run, and of the next after each of them but the last. [s]"""
+        assert self.run is not None, "a leap begins while the job runs"
+        if not self._plan.follow:
+            return [self.run.stretch.interval] * len(runs)
+        found, running = [self.run.stretch.interval], self._running
+        for stops, lasted in enumerate(runs[:-1], self._interruptions + 1):
+            running += lasted
+            found.append(self._interval(stops, running))
+        return found
 
     def run_on(self, cause: str, *, tokens: float, worked: float, running: float, interruptions: int) -> None:
         """Begin to run, after runs and recoveries that are booked already."""
@@ -255,15 +271,20 @@ class Training:
         self._close()
         rung, planned = self._held(), self._cluster.planned[self._index]
         rate, speed = rung.tokens_per_second, self._speed()
-        interval = rung.interval
-        if self._plan.follow and self._interruptions:
-            interval = rung.followed((self._running + rung.mtti) / (self._interruptions + 1))
+        interval = self._interval(self._interruptions, self._running)
         work = (self._job.tokens - self.tokens) / rate / speed
         stretch = Stretch(work, interval, rung.save, rung.drain, rung.every, rung.quick)
         self._full_speed = max(rate, planned.tokens_per_second) if planned else rate
         self.run, self.since, self._state = Run(stretch, rate, speed), self._calendar.now, State.RUNNING
         self._cluster.compute(self._index, True)
         self.timer = self._calendar.after(stretch.duration, self._finish)
+
+    def _interval(self, interruptions: int, running: float) -> float:
+        """Work between two checkpoints after so many interruptions and so much running. [s]"""
+        rung = self._held()
+        if not self._plan.follow or not interruptions:
+            return rung.interval
+        return rung.followed((running + rung.mtti) / (interruptions + 1))
 
     def _finish(self) -> None:
         assert self.run is not None
@@ -348,7 +369,7 @@ class Training:
     # Going on without a replica.
 
     def _can_go_on(self, cause: Cause) -> bool:
-        """Whether the failure takes one replica of several and leaves the others, whose nodes can be made good."""
+        """Whether the failure leaves replicas, and its nodes can be made good."""
         elastic, rung = self._job.elastic, self._rung
         return (
             elastic is not None
@@ -356,12 +377,11 @@ class Training:
             and self.run is not None
             and self._state is State.RUNNING
             and not cause.latency
-            and rung.replicas - self._out > 1
-            and cause.evicted * rung.replicas <= sum(rung.nodes)
+            and rung.replicas - self._out > _taken(cause, rung)
         )
 
     def _lose_a_replica(self, cause: Cause) -> None:
-        """All stall, then the others go on while one restarts; nothing is read back from before the failure.
+        """All stall, then the others go on while those it takes restart; nothing is read back from before the failure.
 
             G = 1 − (s + o / D) / M
 
@@ -386,15 +406,37 @@ class Training:
         self._forget_timer()
         self._settle(self.run.stretch.cut(now - self.since), now)
         cluster.compute(self._index, False)
-        self._out += 1
+        taken = _taken(cause, rung)
+        self._out += taken
         out = cause.detection + cluster.time_to_join(now, lost) + rung.restart + rung.load
-        self._calendar.after(stall + out, partial(self._rejoin, rung))
+        self._calendar.after(stall + out, partial(self._rejoin, rung, taken))
         self._return = lambda _: ((Activity.RECOVERY, stall),)
         self._come_back()
 
-    def _rejoin(self, rung: Rung) -> None:
+    def _only_joins(self, now: Rung, better: Rung | None) -> bool:
+        """Whether more replicas are all that the better size has: then they may join a job that goes on."""
+        whole = self.run is not None and self._state is State.RUNNING and not self._out
+        return self._job.elastic is not None and whole and better is not None and better.cut == now.cut
+
+    def _let_join(self, better: Rung | None) -> None:
+        """All stall while replicas that got ready beside them load the weights and join; nothing is saved or lost."""
+        assert self.run is not None
+        assert self._job.elastic is not None
+        assert better is not None
+        now = self._calendar.now
+        self._tell("planned stop", "replicas join")
+        self._cause = "planned stop"
+        self._forget_timer()
+        self._settle(self.run.stretch.cut(now - self.since), now)
+        self._cluster.compute(self._index, False)
+        self._state = State.BUSY
+        stall = self._job.elastic.stall + better.load
+        self._return = lambda _: ((Activity.PLANNED, stall),)
+        self._wait_for_nodes()
+
+    def _rejoin(self, rung: Rung, taken: int) -> None:
         if self._out and self._rung is rung:
-            self._out -= 1
+            self._out = max(0, self._out - taken)
             self._change_speed()
 
     def _speed(self) -> float:
@@ -476,7 +518,8 @@ class Training:
             min(w, M) (1 − v / v′) > C + R
 
         The next interruption changes the rung for nothing, so a stop earns only until then: M later, or when the work w
-        is done.  v and v′ are the useful speeds, C the save (if there is anything to save), R restart and load.
+        is done.  v and v′ are the useful speeds, C the save (if there is anything to save), R restart and load.  Where
+        replicas only join, a stall and their load take the place of C + R.
         """
         if better is None or better.useful_tokens_per_second <= now.useful_tokens_per_second:
             return False
@@ -486,6 +529,9 @@ class Training:
             left -= self.run.full(self.run.stretch.cut(self._calendar.now - self.since).work)
             save = now.save
         earned = min(left, now.mtti) * (1 - now.useful_tokens_per_second / better.useful_tokens_per_second)
+        elastic = self._job.elastic
+        if elastic is not None and self._only_joins(now, better):
+            return earned > elastic.stall + better.load
         return earned > save + better.restart + better.load
 
     # Books.
@@ -536,6 +582,11 @@ class Training:
         self._worked[self._number(self._held())] += full
         self._running += time - self.since
         self.run, self.since = None, time
+
+
+def _taken(cause: Cause, rung: Rung) -> int:
+    """Replicas a failure takes: those on the nodes it takes, which stand together; one at least."""
+    return math.ceil(max(1, cause.evicted) * rung.replicas / sum(rung.nodes))
 
 
 def _restart(found_out: float, attempts: int, memory: bool, rung: Rung) -> tuple[Phase, ...]:

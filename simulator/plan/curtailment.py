@@ -44,7 +44,7 @@ def curtailed(everything: Nodes, fitted: Nodes, pools: Sequence[PoolPlan], watts
     The most that run at the lowest clock or above, and half way to them, for more nodes are interrupted more often.
     """
     slowest = power_at(everything, pools, _SLOWEST)
-    share = min(1.0, watts / slowest) if slowest > 0 else 0.0
+    share = min(1.0, max(watts, 0.0) / slowest) if slowest > 0 else 0.0
     most = tuple(math.floor(n * share + 1e-9) for n in everything)
     between = tuple(round(math.sqrt(few * many)) for few, many in zip(fitted, most, strict=True))
     return [Size(nodes, watts) for nodes in dict.fromkeys((most, between)) if sum(nodes) > sum(fitted)]

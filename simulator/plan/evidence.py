@@ -49,8 +49,9 @@ EFFICIENCIES: Mapping[str, tuple[str, ...]] = {
 }
 """Parameters of a family, and the numbers of a :class:`simulator.step.Machine` that they scale."""
 
-SOFTWARE = ("attention", "elementwise", "casts", "logits", "exposed", "contention", "host", "kernels", "routing")
-"""Parameters of a framework; of all but the first more is worse."""
+SOFTWARE = ("attention", "products", "elementwise", "casts", "logits", "exposed", "contention", "host", "kernels",
+            "routing")  # fmt: skip
+"""Parameters of a framework; of all but the first two more is worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _worse(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout,
 
 
 def _clumsier(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout, path: str) -> float:
-    worse = getattr(recipe.software, path) * (1 - _OFF if path == "attention" else 1 + _OFF)
+    worse = getattr(recipe.software, path) * (1 - _OFF if path in SOFTWARE[:2] else 1 + _OFF)
     software = recipe.software.model_copy(update={path: worse})
     return step_with(machine, model, replace(recipe, software=software), layout).total
 

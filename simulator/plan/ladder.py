@@ -271,10 +271,12 @@ def _rung(
         after=restart + load,
         copies=memory.copies if memory else 1,
     )
-    saving = _saving(scenario.checkpoint, write, met, job.name)
+    quick, quick_load = _memory_times(parts, job, model, nodes, accelerators) if memory else (0.0, 0.0)
+    saving = _saving(scenario.checkpoint, write, quick, met, job.name)
     goodput = met.goodput(saving)
     if job.elastic is not None and answer.layout.data > 1:
-        out = (job.elastic + met.recovery / answer.layout.data) / met.mtti
+        lost = math.ceil(answer.layout.data / sum(nodes)) / answer.layout.data  # a node may hold several replicas
+        out = (job.elastic + met.recovery * lost) / met.mtti
         goodput = max(goodput, saving.interval / (saving.interval + saving.save) / (1 + out))
     if goodput < _HOPELESS:
         raise PlanError(
@@ -304,13 +306,20 @@ def _rung(
         drain=saving.drain,
         every=saving.every,
         quick=saving.quick,
-        quick_load=memory.load if memory else 0.0,
+        quick_load=quick_load,
         replicas=answer.layout.data,
         shares=shares,
         running_power=power - saving.share * max(power - holding, 0.0),
         clock=clock,
         stages=tuple(stages.items()),
+        cut=_cut(answer),
     )
+
+
+def _cut(answer: Answer) -> tuple[int, ...]:
+    """What all replicas of a layout have in common; those of another cannot join them."""
+    one = answer.layout
+    return (one.tensor, one.pipeline, one.interleave, one.context, one.expert, one.zero)
 
 
 def _checkpoint_times(parts: Parts, job: TrainingJob, model: Transformer, nodes: int) -> tuple[float, float]:
@@ -322,8 +331,34 @@ def _checkpoint_times(parts: Parts, job: TrainingJob, model: Transformer, nodes:
     return write, load
 
 
-def _saving(asked: Checkpoint, write: float, met: Weather, job: str) -> Saving:
-    """How often the size saves, and what that costs.
+def _memory_times(
+    parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, accelerators: int
+) -> tuple[float, float]:
+    """Time to copy a checkpoint into the hosts' memory, and to read it back from a peer's. [s]
+
+    Every accelerator copies its own part over the link to its host, and that stops the training; a second copy goes to
+    a peer beside it.  After a fault the new node reads its part from there, over its network interfaces.
+
+    Raises
+    ------
+    PlanError
+        The catalogue knows no link to the host.
+    """
+    asked, formats = parts.scenario.checkpoint.memory, PRECISIONS[job.precision]
+    assert asked is not None, "asked only where there is a memory tier"
+    machine, _ = machine_of(parts, job, nodes)
+    part = model.parameters * (formats.weight_bytes + formats.optimizer_bytes) / accelerators
+    if asked.save is None and not machine.host:
+        raise PlanError(
+            f"checkpoint.memory.save: expected a time, for the catalogue has no link from {machine.name} to its host"
+        )
+    save = part / machine.host if asked.save is None else asked.save
+    load = part / machine.scaleout if asked.load is None else asked.load
+    return save, load
+
+
+def _saving(asked: Checkpoint, write: float, quick: float, met: Weather, job: str) -> Saving:
+    """How often the size saves, and what that costs; ``quick`` is the time of one that stays in memory.
 
     With a memory tier the store's interval follows the interruptions that memory does not survive.
 
@@ -346,12 +381,12 @@ def _saving(asked: Checkpoint, write: float, met: Weather, job: str) -> Saving:
     interval = max(interval, drain)
     if memory is None:
         return Saving(interval, save, drain)
-    if memory.save > memory.interval:
+    if quick > memory.interval:
         raise PlanError(
-            f"checkpoint.memory.interval: expected at least the {show(memory.save, 's')} that a checkpoint takes; "
+            f"checkpoint.memory.interval: expected at least the {show(quick, 's')} that a checkpoint takes; "
             f"got {show(memory.interval, 's')}"
         )
-    return Saving(memory.interval, save, drain, max(1, round(interval / memory.interval)), memory.save)
+    return Saving(memory.interval, save, drain, max(1, round(interval / memory.interval)), quick)
 
 
 def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> float | None:

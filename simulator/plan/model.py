@@ -237,6 +237,7 @@ class Rung:
     clock: float = 1.0  # over that of unlimited power
     instead: Instead | None = None  # of a size that a cap made what it is
     stages: tuple[tuple[str, float], ...] = ()  # of the restart, in their order [s]
+    cut: tuple[int, ...] = ()  # how the model is cut: sizes of one cut differ in their replicas only
 
     def __post_init__(self) -> None:
         if math.isnan(self.running_power):

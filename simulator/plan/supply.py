@@ -10,7 +10,7 @@ from simulator.plan.model import Domain, PoolPlan, PowerStep, Source
 from simulator.plan.parts import Parts, seconds_from
 from simulator.plan.power import cap_at, power_steps
 
-__all__ = ["blackouts", "mean_blackout", "sources"]
+__all__ = ["blackouts", "bridged", "mean_blackout", "sources"]
 
 
 def _steps(parts: Parts, supply: Supply) -> tuple[PowerStep, ...]:
@@ -65,16 +65,16 @@ def blackouts(parts: Parts, pools: Sequence[PoolPlan]) -> tuple[Domain, ...]:
             if supply.outages is None or missing <= 0 or draw <= 0 or not there[name]:
                 continue
             helpers = [(one, there[other]) for other, (one, _) in kept.items() if one.stands_by and there[other] > 0]
-            bridged, started = _bridged(helpers, missing), _started(helpers, missing)
+            held, started = bridged(helpers, missing), _started(helpers, missing)
             lasts = supply.outages.lasts
-            dark = lasts if math.isinf(started) else lasts * -math.expm1(-max(started - bridged, 0.0) / lasts)
-            rate = math.exp(-bridged / lasts) / supply.outages.every
+            dark = lasts if math.isinf(started) else lasts * -math.expm1(-max(started - held, 0.0) / lasts)
+            rate = math.exp(-held / lasts) / supply.outages.every
             if dark > 0 and rate > 0:
                 found.append(Domain(name, weighted, rate, missing / draw, dark, 0.0, whole=True, begin=begin, end=end))
     return tuple(found)
 
 
-def _bridged(helpers: Sequence[tuple[Supply, float]], missing: float) -> float:
+def bridged(helpers: Sequence[tuple[Supply, float]], missing: float) -> float:
     """For how long batteries deliver so much. [s]"""
     batteries = [(supply, watts) for supply, watts in helpers if supply.energy is not None]
     if sum(watts for _, watts in batteries) < missing:

@@ -34,8 +34,12 @@ class Memory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     interval: Seconds = Field(gt=0, description="work between two")
-    save: Seconds = Field(default=0.0, description="blocking time of one")
-    load: Seconds = Field(default=0.0, description="time to read one back")
+    save: Seconds | None = Field(
+        default=None, description="blocking time of one; default: an accelerator's part over the link to its host"
+    )
+    load: Seconds | None = Field(
+        default=None, description="time to read one back; default: that part from a peer over the network"
+    )
     copies: int = Field(
         default=2, ge=1, le=1000, description="nodes that hold each part: a failure that takes fewer loses none"
     )

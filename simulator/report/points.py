@@ -52,7 +52,7 @@ class Axis:
 
 def axis_of(name: str, values: Iterable[Any]) -> Axis:
     """The axis of a factor's values, one for each point."""
-    written = [str(value) for value in values]
+    written = [f"{value:.12g}" if isinstance(value, float) else str(value) for value in values]
     labels = list(dict.fromkeys(written))
     numbers, unit = _numbers(labels)
     if numbers is not None:
@@ -127,13 +127,16 @@ class Points:
     @property
     def logarithmic(self) -> bool:
         """Whether values differ by more than equal steps can show."""
-        return len(self.value) > 0 and bool(0 < 20 * self.value.min() < self.value.max())
+        if not len(self.value) or self.value.min() <= 0:
+            return False
+        low, middle, high = np.quantile(self.value, [0.1, 0.5, 0.9])
+        return bool(high > 8 * low or self.value.max() > 20 * middle)
 
     @property
     def top(self) -> float:
-        """The highest value worth a place: what is thirty times the least leaves the figure."""
+        """The highest value worth a place: what is thirty times the median leaves the figure."""
         highest = float(self.high.max(initial=0.0))
-        return min(highest, 30 * float(self.value.min())) if self.logarithmic else highest
+        return min(highest, 30 * float(np.median(self.value))) if self.logarithmic else highest
 
     @property
     def complete(self) -> bool:
@@ -142,13 +145,16 @@ class Points:
         return len(taken) == math.prod(len(axis.labels) for axis in self.axes) == len(self.value)
 
     @property
+    def beyond(self) -> int:
+        """Points whose value leaves the figure."""
+        return int((self.value > self.top).sum())
+
+    @property
     def said(self) -> str:
         """How many points and replicas stand behind the figure."""
         many = f", {self.replicas} replicas each, P5–P95 shown" if self.replicas > 1 else ""
-        failed, beyond = self.asked - len(self.value), int((self.value > self.top).sum())
-        left_out = [f"{failed:,} more have no {self.words}"] if failed else []
-        left_out += [f"{beyond:,} of them beyond the figure"] if beyond else []
-        return "; ".join([f"{len(self.value):,} points{many}", *left_out])
+        failed = self.asked - len(self.value)
+        return f"{len(self.value):,} points{many}" + (f"; {failed:,} more have no {self.words}" if failed else "")
 
     def ends(self, axis: Axis) -> Ends:
         """Means among the points with the lowest and the highest fifth of an axis's values, or of its names."""

@@ -24,7 +24,7 @@ def dealt(rung: Rung) -> str:
             f"{share.accelerator} {percent(part)} ({count(share.replicas)} replicas × "
             f"{share.microbatches} microbatch{'es' if share.microbatches > 1 else ''}{size}{again})"
         )
-    return "shares of the batch by speed: " + " · ".join(told)
+    return "batch by speed: " + " · ".join(told)
 
 
 def curtailed(rung: Rung) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from simulator.report.swept import broken, shown
+from simulator.report.swept import broken, cell, shown
 from simulator.report.tables import table
 from simulator.report.words import count, percent
 from simulator.results.sensitivity import Sensitivity
@@ -111,13 +111,15 @@ def _least(found: Sought) -> str:
 
 def _counted(found: Sought) -> str:
     impossible = sum(not trial.possible for trial in found.trials)
-    parts = [f"{count(len(found.trials))} points tried"]
+    again = f" in {count(found.asked)} suggestions" if found.asked > len(found.trials) else ""
+    parts = [f"{count(len(found.trials))} points tried{again}"]
     parts += [f"{count(impossible)} of them impossible"] if impossible else []
     return ", ".join(parts)
 
 
 def _row(trial: Trial, columns: Sequence[str]) -> list[str]:
-    return [*trial.labels, *(shown(name, trial.values[name]) for name in columns), count(trial.point + 1)]
+    cells = (cell(name, trial.values[name], trial.halves[name]) for name in columns)
+    return [*trial.labels, *cells, count(trial.point + 1)]
 
 
 def as_dict(found: Sought, command: Callable[[Sequence[str]], str]) -> dict[str, Any]:

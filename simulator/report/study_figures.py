@@ -45,8 +45,10 @@ def study(frame: pd.DataFrame, factors: Sequence[str], output: str, *, headline:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        figure.suptitle(f"{headline}\n{points.said}", x=0.01, ha="left", fontsize=9, parse_math=False)
-        _way(points, drawn=drawn)(figure, points)
+        way = _way(points, drawn=drawn)
+        beyond = f"; {points.beyond:,} of them beyond the figure" if points.beyond and way is not _fifths else ""
+        figure.suptitle(f"{headline}\n{points.said}{beyond}", x=0.01, ha="left", fontsize=9, parse_math=False)
+        way(figure, points)
     return figure
 
 

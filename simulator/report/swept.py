@@ -12,7 +12,7 @@ from rich.text import Text
 from simulator.report.tables import table
 from simulator.report.words import count, money, percent
 
-__all__ = ["Line", "Lost", "answers", "broken", "cells", "failed", "markdown", "shown"]
+__all__ = ["Line", "Lost", "answers", "broken", "cell", "cells", "failed", "markdown", "shown"]
 
 _SHARES = ("goodput", "mfu", "availability", "finished")
 
@@ -29,7 +29,8 @@ def shown(output: str, value: float | None, digits: int = 4) -> str:
     return percent(value) if output in _SHARES else f"{value:,.{digits}g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def _cell(output: str, mean: float | None, half: float | None) -> str:
+def cell(output: str, mean: float | None, half: float | None) -> str:
+    """A mean and half of its interval as people read them."""
     if mean is None:
         return "–"
     return shown(output, mean) + (f" ± {shown(output, half, digits=2)}" if half is not None else "")
@@ -38,7 +39,7 @@ def _cell(output: str, mean: float | None, half: float | None) -> str:
 def cells(outputs: Sequence[str], line: Line) -> list[str]:
     """The texts of a row."""
     labels, replicas, means, halves = line
-    values = (_cell(*one) for one in zip(outputs, means, halves, strict=True))
+    values = (cell(*one) for one in zip(outputs, means, halves, strict=True))
     return [*labels, count(replicas), *values]
 
 

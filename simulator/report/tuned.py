@@ -23,13 +23,15 @@ def tuned(found: Tuned) -> RenderableType:
     """The best settings first, then how flat each is."""
     rung = found.now.jobs[0].rungs[0]
     interval, spares = found.best(found.intervals), found.best(found.spares)
+    standbys = "1 hot standby" if found.hot == 1 else f"{count(found.hot)} hot standbys"
     said = (
         f"Least {'time' if found.goal == 'time' else 'cost'} with a checkpoint every {duration(interval.value)}, "
-        f"{percent(spares.value)} spares and {count(found.hot)} hot standbys: {duration(spares.days * DAY)}, "
+        f"{percent(spares.value)} spares and {standbys}: {duration(spares.days * DAY)}, "
         f"{money(spares.cost)}."
     )
     low, high = found.flat(found.intervals)
     fewest, most = found.flat(found.spares)
+    coldest, hottest = found.flat(found.standbys)
     lines = table("", "")
     lines.add_row(
         "interval",
@@ -43,7 +45,8 @@ def tuned(found: Tuned) -> RenderableType:
     lines.add_row(
         "standbys",
         f"{found.losses_while_warming:.2g} nodes are lost in the {duration(found.now.warm)} a warm spare takes; "
-        f"{count(found.hot)} hot ones suffice for 99 % of such times",
+        f"{count(found.hot)} kept hot suffice{'s' if found.hot == 1 else ''} for 99 % of such times; "
+        f"anything tried from {count(round(coldest))} to {count(round(hottest))} is within 1 %",
     )
     return Group(
         Text(f"{found.now.name}: {found.now.question}", style="dim"),
@@ -54,7 +57,13 @@ def tuned(found: Tuned) -> RenderableType:
         _trials("checkpoint every (closed form)", found.intervals[::2], duration),
         "",
         _trials(f"spares (simulated, {found.replicas} runs each, same weather)", found.spares, percent),
+        "",
+        _trials(f"kept hot (simulated, {found.replicas} runs each, same weather)", found.standbys, _whole),
     )
+
+
+def _whole(value: float | None) -> str:
+    return count(None if value is None else round(value))
 
 
 def _trials(title: str, trials: Sequence[Trial], write: Callable[[float | None], str]) -> RenderableType:
@@ -89,5 +98,6 @@ def as_dict(found: Tuned) -> dict[str, Any]:
                        "trials": rows(found.intervals)},
         "spares": {"best": found.best(found.spares).value, "within_1_percent": found.flat(found.spares),
                    "trials": rows(found.spares)},
-        "hot_standbys": found.hot,
+        "hot_standbys": {"best": found.hot, "within_1_percent": found.flat(found.standbys),
+                         "trials": rows(found.standbys)},
     }  # fmt: skip

@@ -19,6 +19,7 @@ class Trial:
     labels: tuple[str, ...]  # of the factors
     changes: tuple[str, ...]
     values: Mapping[str, float | None]  # mean of each kept column
+    halves: Mapping[str, float | None]  # half of the mean's 95 % interval; None of a single run
     slack: tuple[float, ...]  # by constraint, relative to its bound; negative: broken by so much
     reason: str  # why it has no value; empty: it has one
 

@@ -36,6 +36,7 @@ class Tuned:
     now: Plan
     intervals: tuple[Trial, ...]  # [s], in closed form
     spares: tuple[Trial, ...]  # share of the nodes, simulated, all under the same weather
+    standbys: tuple[Trial, ...]  # nodes kept hot, simulated likewise
     hot: int  # standbys that suffice for 99 % of the losses
     losses_while_warming: float  # nodes the job loses in the time a warm spare takes
 

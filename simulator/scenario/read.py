@@ -64,6 +64,8 @@ def resolve(path: str | os.PathLike[str], *, changes: Sequence[str] = ()) -> dic
 def _with_parents(path: pathlib.Path, children: tuple[pathlib.Path, ...]) -> Document:
     """The document of ``path`` over that of its parent; ``children`` are the files that led here."""
     document = load(path, keys="name, start, cluster …")
+    if {"base", "factors"} <= document.data.keys():
+        raise ScenarioError([document.fault((), f"expected a scenario; got a study, which simgpu sweep {path} runs")])
     _put_beside(document.data, path.parent)
     if "extends" not in document.data:
         return document

@@ -28,7 +28,16 @@ bandwidth by 25 to 35 µs on H100, 45 to 80 µs on B200 and 50 to 100 µs on A10
 to all, since the step between neighbours above is already too long at 1 MiB.
 """
 
-__all__ = ["Group", "all_gather", "all_reduce", "all_to_all", "group", "send"]
+_COPY, _USUAL = 0.7, 8
+"""Time of copying a byte of the result over that of its way along the links; ranks for which rates are stated.
+
+Every rank writes the whole result, of which only (n − 1)/n arrive over links, so that the bus bandwidth of two ranks is
+three quarters of that of eight.  0.5 on A100, 0.7 on H100 and H200, 1.0 on B200 and B300, 1.3 on GB200 by the published
+NCCL timings of 2, 4 and 8 ranks (aiconfigurator; all-gather and reduce-scatter from 64 MB, median error of the form 1
+to 4 %); one for all.
+"""
+
+__all__ = ["Group", "all_gather", "all_reduce", "all_to_all", "group", "reach", "send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
     """
     spans, tapers, light = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers, machine.fibre))
-    inside, below = (_within(reach, size, stride) for reach in (machine.domain, spans))
+    inside, below = (_within(ranks, size, stride) for ranks in (machine.domain, spans))
     crosses, leaves = size > inside, size > below
     shares = np.where(leaves, np.minimum(1, below / inside / tapers), 1.0)
     out = machine.scaleout * shares.min(axis=0)
@@ -80,7 +89,7 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
 
 def _switch(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """Rates of a ring and of an exchange, and steps around the ring, where links reach every other member alike."""
-    rate = np.full_like(inside, machine.scaleup)
+    rate = machine.scaleup * reach(inside)
     return rate, rate, inside - 1
 
 
@@ -106,9 +115,17 @@ def _torus(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers
     return rings, np.minimum(rings, 4 * machine.scaleup / (machine.torus * along)), axes * (along - 1)
 
 
-def _within(reach: Numbers | int, size: Numbers, stride: Numbers) -> Numbers:
-    """Members among the first ``reach`` ranks."""
-    return np.minimum(np.maximum(np.floor(reach / stride), 1), size)
+def reach(members: Numbers) -> Numbers:
+    """Bus bandwidth of so many ranks over that of eight, at most 1: (1 + 8/7 c) / (1 + n/(n − 1) c)."""
+    n = np.maximum(members, 2)
+    whole = 1 + _COPY * _USUAL / (_USUAL - 1)
+    share: Numbers = np.minimum(whole / (1 + _COPY * n / (n - 1)), 1.0)
+    return share
+
+
+def _within(ranks: Numbers | int, size: Numbers, stride: Numbers) -> Numbers:
+    """Members among the first ``ranks`` ranks."""
+    return np.minimum(np.maximum(np.floor(ranks / stride), 1), size)
 
 
 def _fill(size: Numbers) -> Numbers:

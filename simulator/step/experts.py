@@ -22,7 +22,7 @@ __all__ = ["biased", "exchange", "kept", "launches", "load", "permuted", "produc
 _FIXED = 40
 """Kernels a pass launches to route tokens where every expert gets a fixed number of them, or the device alone knows."""
 
-_AFTER = 0.25
+_AFTER = 1 / 3
 """Share of a pass's routing that is launched after the host has read how many tokens each expert gets.
 
 Estimate: scores, choice and counts come before, copying, exchange and sorting after it.

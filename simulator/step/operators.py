@@ -103,12 +103,11 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
 
     Average: expert layers weigh as many as the model has.
 
-    Memory traffic per token, 2-byte activations: two norms (8 h bytes) and two residual passes (12 h, with dropout
-    14 h), split over the tensor ranks only with sequence parallelism; the activation function 4 f / t (plain) or
-    6 f / t (gated); backward twice as much.
+    Memory traffic: :func:`_streamed`.
 
     Tensor parallelism moves 2 b s h bytes four times forward (two all-reduces, or all-gather + reduce-scatter with
-    sequence parallelism) and as often backward; layers of routed experts alone half as often.
+    sequence parallelism) and as often backward, where sequence parallelism gathers the inputs of the column-parallel
+    products twice more, since it kept only parts of them; layers of routed experts alone half as often.
 
     Source
     ------
@@ -122,22 +121,21 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     attention = _attention(model, m, t)
     dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
     products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
-    forwards, backwards = product_times(machine, products)
+    forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
     # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
     once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
     core_forward, core_backward = _core(machine, model, recipe, L)
 
-    replicated = np.where(L.sequence_parallel > 0, t, 1)
     width = dense_share * model.ffn / t
     if share:
         routed = share * model.experts_per_token * experts.load(recipe, L) / t
         width = width + (routed + share * model.shared_experts / t) * model.expert_width
     activation = m * (6 if model.gated else 4) * width
-    moved = m * (22 if recipe.dropout else 20) * h / replicated + activation
-    memory = stream_time(machine, recipe.software.elementwise * moved, kernels=6)
+    memory, memory_back = _streamed(machine, model, recipe, L, m, width)
     if share:
-        memory = memory + share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        memory = memory + share * experts.biased(model, recipe, L, m) / machine.stream
+        routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
+        routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
+        memory, memory_back = memory + routing, memory_back + 2 * routing
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -145,16 +143,22 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    tensor = split * np.where(L.sequence_parallel > 0, 2 * hidden * all_gather(tp, volume), all_reduce(tp, volume))
+    # inputs of narrow products travel in their format, what comes out of them in 16 bit
+    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
+    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
+    tensor, tensor_back = (
+        split * np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume))
+        for times in (1, 2)
+    )
 
     context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
     expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
 
-    memory, memory_back = memory + cast_forward, 2 * memory + cast_backward
+    memory, memory_back = memory + cast_forward, memory_back + cast_backward
     forward = Pass(once, core_forward, memory, tensor, context, expert)
-    backward = Pass(back, core_backward, memory_back, tensor, context_back, expert)
-    # nothing in the backward pass reads what the block's last product puts out, and a compiler sees that
-    unread = forwards[len(attention) + 1] if dense and recipe.sharding == "program" else 0.0
+    backward = Pass(back, core_backward, memory_back, tensor_back, context_back, expert)
+    # nothing in the backward pass reads what the block's last product puts out, and some software sees that
+    unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
     again = replace(forward, matmul=once - unread)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
@@ -165,6 +169,23 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
     )  # fmt: skip
     return forward, backward, again, light
+
+
+def _streamed(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, width: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Forward and backward time of what only moves 2-byte activations: norms, residuals, activation functions.
+
+    Forward, of a token: two norms 8 h bytes, two residual sums 12 h (14 h with dropout and its mask), split over the
+    tensor ranks only with sequence parallelism; the activation function 4 or, gated, 6 bytes of the ``width`` at hand.
+    Backward: norms 12 h (they read x and dy and write dx), the sums of what two branches return 12 h, dropout 10 h, the
+    activation function 6 or 10.
+    """
+    h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
+    moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
+    back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
+    more = recipe.software.elementwise
+    return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
 
 
 def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, width: Numbers) -> tuple[Numbers, Numbers]:
@@ -196,10 +217,16 @@ def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
 def ends(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass]:
     """Forward and backward of logits and loss, on the stage that has them.
 
+    Both ends of the model are split over the tensor ranks too: forward the embedding's sum and the gathering of what
+    the logits read, backward the same the other way round, or all-reduces without sequence parallelism; nothing hides
+    them.
     The fp32 logits pass through memory several times (cast, maximum, exponent, sum, gradient), more often unfused.
     """
     t, m = L.tensor, L.microbatch * recipe.sequence / L.context
-    (once,), (back,) = product_times(machine, [Product(m, model.vocabulary / t, model.hidden, sixteen=True)])
+    logits = Product(m, model.vocabulary / t, model.hidden, sixteen=True)
+    (once,), (back,) = product_times(machine, [logits], gradient=recipe.gradient_bytes)
+    tp, volume = group(machine, t, np.ones_like(t)), 2 * m * float(model.hidden)
+    tensor = np.where(L.sequence_parallel > 0, 2 * all_gather(tp, volume), all_reduce(tp, volume))
     zero = np.zeros_like(t)
     loss = stream_time(machine, recipe.software.logits * m * model.vocabulary / t, kernels=5)
-    return Pass(once, zero, loss / 2, zero, zero, zero), Pass(back, zero, loss / 2, zero, zero, zero)
+    return Pass(once, zero, loss / 2, tensor, zero, zero), Pass(back, zero, loss / 2, tensor, zero, zero)

@@ -26,11 +26,12 @@ class Product(NamedTuple):
     sixteen: bool = False  # computed in 16 bit although the job's matrix products use a narrower format
 
 
-def product_times(machine: Machine, products: Sequence[Product]) -> tuple[Numbers, Numbers]:
+def product_times(machine: Machine, products: Sequence[Product], *, gradient: float) -> tuple[Numbers, Numbers]:
     """Seconds of each product forward, and of the two it needs backward, in an average layer.
 
-    Forward (m × k)·(k × n); backward (m × n)·(n × k) for the input and (n × m)·(m × k) for the weights, whose gradients
-    accumulate in fp32, which is read and written for every microbatch.  Shape of both: products × layouts.
+    Forward (m × k)·(k × n); backward (m × n)·(n × k) for the input and (n × m)·(m × k) for the weights, whose
+    gradients, of ``gradient`` bytes, are read, added to and written for every microbatch.  Shape of both: products ×
+    layouts.
     """
     shape = len(products), len(products[0].m)
     m, n, k, batch = (np.empty(shape) for _ in range(4))
@@ -40,7 +41,7 @@ def product_times(machine: Machine, products: Sequence[Product]) -> tuple[Number
     sixteen = np.array([[one.sixteen] for one in products])
     forward, inputs, weights = (
         gemm_time(machine, *sides, batch=batch, sixteen=sixteen, moved=moved)
-        for sides, moved in (((m, n, k), 2.0), ((m, k, n), 2.0), ((n, k, m), 8.0))
+        for sides, moved in (((m, n, k), 2.0), ((m, k, n), 2.0), ((n, k, m), 2 * gradient))
     )
     return share * forward, share * (inputs + weights)
 
@@ -69,7 +70,7 @@ def gemm_time(
     Parameters
     ----------
     moved
-        r, bytes moved for each number of the result: 2 where it is written once, 8 where fp32 gradients accumulate.
+        r, bytes moved for each number of the result: 2 where it is written once, 4 or 8 where gradients accumulate.
     sixteen
         Run at the 16-bit peak although the job's matrix products use a narrower format.
 

@@ -9,8 +9,9 @@ from simulator.errors import Fault, ScenarioError, SimulatorError, did_you_mean
 from simulator.scenario.change import apply
 from simulator.scenario.document import Document, Path
 from simulator.scenario.read import checked
-from simulator.study.factor import Choice, Values, Variants, levels
-from simulator.study.outputs import check_outputs
+from simulator.study.factor import levels
+from simulator.study.listed import Choice, Values, Variants
+from simulator.study.outputs import OUTPUTS, check_outputs
 from simulator.study.schema import MEASURES, MOST_POINTS, Study
 
 __all__ = ["design_faults", "evidence_faults", "output_faults", "path_faults", "value_faults"]
@@ -63,7 +64,8 @@ def output_faults(study: Study) -> Iterator[tuple[Path, str]]:
         try:
             check_outputs(study.mode, [name])
         except SimulatorError as unknown:
-            yield path, str(unknown).removeprefix("outputs: ")
+            hint = did_you_mean(name, [*MEASURES, *OUTPUTS[study.mode]])
+            yield path, f"unknown output {name!r}{hint}" if hint else str(unknown).removeprefix("outputs: ")
 
 
 def evidence_faults(study: Study) -> Iterator[tuple[Path, str]]:
@@ -97,8 +99,9 @@ def value_faults(study: Study, base: Document, written: Document) -> Iterator[Fa
     for name, factor in study.factors.items():
         told = set[str]()
         others = [change for other, changes in first.items() if other != name for change in changes]
+        around, _ = apply(base, [*fixed, *others])  # what is wrong with those is told with them
         for place, label, changes in _tried(factor, name):
-            for fault in _refused(base, [*fixed, *others, *changes]):
+            for fault in _refused(around, changes):
                 own = _about(fault, changes)
                 message = _told(fault, name) if own else f"with {label}: {_told(fault)}"
                 new = own or (fault not in standing and not fault.file.startswith("--set "))

@@ -6,6 +6,7 @@ import importlib.metadata
 import logging
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -34,6 +35,7 @@ def cluster(
         raise SimulatorError(
             "--engine dask: needs Dask, of the extra `cluster`: pip install 'simgpu[cluster]'"
         ) from absent
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the sweep tells what went wrong
     if address is None:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the workers inherit: Ctrl-C is not for them
         try:
@@ -42,7 +44,7 @@ def cluster(
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,  # the sweep tells what went wrong
+                silence_logs=logging.CRITICAL,
             )
         finally:
             signal.signal(signal.SIGINT, before)
@@ -58,7 +60,13 @@ def cluster(
         ) from refused
     with client:
         _check_workers(client, address)
-        yield _backend(client), (distributed.KilledWorker,), sum(client.ncores().values()), _page(client)
+        try:
+            yield _backend(client), (distributed.KilledWorker,), sum(client.ncores().values()), _page(client)
+        except CancelledError as lost:
+            raise SimulatorError(
+                f"--address {address}: the connection to the scheduler is lost; what was done is kept, the same "
+                "command goes on from there"
+            ) from lost
 
 
 def _page(client: Any) -> str:
@@ -81,10 +89,17 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _backend(client: Any) -> Any:
-    """joblib's backend for Dask, which forgets to say when a call ended with an error."""
+    """joblib's backend for Dask, but for two of its habits.
+
+    It forgets to say when a call ended with an error; and with a single worker, joblib would rather do all the work in
+    this process.
+    """
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(2, int(super().effective_n_jobs(n_jobs)))
+
         def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Any:
             future = super().submit(func, callback)
             if callback is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import SimulatorError
-from simulator.study.factor import Level
+from simulator.study.level import Level
 from simulator.study.schema import Study
 
 __all__ = ["Design", "Drawn", "Listed", "Tried", "design_of"]

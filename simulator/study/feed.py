@@ -12,7 +12,7 @@ __all__ = ["Feed"]
 
 _CHUNK = 0.5  # s of work; sending one costs some 5 ms, whatever the engine
 _POINT = 5.0  # s; replicas of a point that take less stay together, since each worker has to plan the point anew
-_MOST = 200_000  # tasks under way, each of which the coordinator has to remember
+_MOST = 50_000  # tasks under way, each of which the coordinator has to remember
 _GROWTH = 4  # of a chunk over the one before, lest one quick task promise too much
 
 

@@ -17,7 +17,8 @@ from simulator.scenario.faults import translated
 from simulator.scenario.locate import find, packaged
 from simulator.scenario.read import checked, load, unchecked
 from simulator.study.check import design_faults, evidence_faults, output_faults, path_faults, value_faults
-from simulator.study.schema import Study
+from simulator.study.factor import levels
+from simulator.study.schema import DesignRequest, Study
 
 __all__ = ["is_study", "read_study", "study_of"]
 
@@ -43,7 +44,8 @@ def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = (), **a
     document = load(file, keys="name, question, base, factors …")
     without = ("replicas", "precision") if asked.get("mode") == "plan" else ()
     data = {key: value for key, value in document.data.items() if key not in without}
-    document = Document(data | asked, document.places)
+    places = {where: at for where, at in document.places.items() if where[:1] not in {(key,) for key in asked}}
+    document = Document(data | asked, places | {(key,): Place("command line", None) for key in asked})
     return _checked(*_changed(document, changes), folder=file.parent)
 
 
@@ -147,6 +149,9 @@ def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Pa
             found.setdefault(path, message)
     faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
     if study is not None:
+        endless = not all(map(levels, study.factors.values()))
+        if endless and study.objective is not None and "design" not in document.data:
+            study = study.model_copy(update={"design": DesignRequest(kind="search")})
         inside = (*design_faults(study), *path_faults(study), *output_faults(study), *evidence_faults(study))
         faults += [document.fault(path, message) for path, message in inside]
         study, outside = _on_base(study, document, folder)

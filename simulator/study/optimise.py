@@ -7,7 +7,7 @@ try more, ends where one that ran through would have ended; nothing of Optuna's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from simulator.results.sought import Sought, Trial
 from simulator.scenario.expectation import Expectation
 from simulator.study.design import Tried
 from simulator.study.engines import Engine
-from simulator.study.factor import Choice, Level, Range, Values, Variants, levels
+from simulator.study.factor import levels
 from simulator.study.findings import Finding, findings
+from simulator.study.level import Level
+from simulator.study.listed import Choice, Values, Variants
+from simulator.study.measured import Range
 from simulator.study.schema import MEASURES, DesignRequest, Objective, Study
 from simulator.study.store import readable
 from simulator.study.sweep import sweep
@@ -190,18 +193,18 @@ def _answers(study: Study, path: Path, design: Tried, begin: int) -> list[Trial]
                 "SELECT reason FROM tasks WHERE point = ? AND status <> 'done' ORDER BY replica LIMIT 1",
                 (finding.point,),
             ).fetchone()
-            values = dict(zip(header.outputs, finding.means, strict=True))
-            trials.append(_trial(study, finding, values, reasons[0] if reasons else ""))
+            trials.append(_trial(study, header.outputs, finding, reasons[0] if reasons else ""))
     return trials
 
 
-def _trial(study: Study, finding: Finding, values: dict[str, float | None], reason: str) -> Trial:
+def _trial(study: Study, outputs: Sequence[str], finding: Finding, reason: str) -> Trial:
+    values, halves = (dict(zip(outputs, each, strict=True)) for each in (finding.means, finding.halves))
     needed = (_objective(study).output, *(MEASURES[bound.metric][0] for bound in study.constraints.given))
     missing = [name for name in needed if values.get(name) is None]
     slack = [] if missing else [_slack(bound, values) for bound in study.constraints.given]
     if missing and not reason:
         reason = f"no {missing[0]}"
-    return Trial(finding.point, finding.labels, finding.changes, values, tuple(slack), reason)
+    return Trial(finding.point, finding.labels, finding.changes, values, halves, tuple(slack), reason)
 
 
 def _slack(bound: Expectation, values: dict[str, float | None]) -> float:

@@ -123,7 +123,11 @@ class Study(_Section):
         max_length=100,
         description="dotted path, or any name for variants: list, range, distribution or variants",
     )
-    design: DesignRequest = Field(default=DesignRequest(), description="kind alone, or kind with n and seed")
+    design: DesignRequest = Field(
+        default=DesignRequest(),
+        description="kind alone, or kind with n and seed; default: grid, or a search for the objective if values have "
+        "no number",
+    )
     mode: Literal["simulate", "plan"] = Field(
         default="simulate", description="simulate, or the plan's expectation in closed form: exact, and much faster"
     )
@@ -170,6 +174,8 @@ class Study(_Section):
     @property
     def extent(self) -> str:
         """How much there is to do, in words."""
+        if self.design.kind == "search":
+            return "a search"
         points = f"{self.size:,} point{'s' if self.size != 1 else ''}"
         most = "at most " if self.precision is not None else ""
         return points if self.runs == 1 else f"{points} × {most}{self.runs:,} replicas"

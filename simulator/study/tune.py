@@ -47,14 +47,15 @@ def tune(
     """Try settings and say which is best.
 
     Intervals are compared in closed form.  Spares are simulated, every number of them under the same random numbers, so
-    that differences are not noise.  Hot standbys follow from the losses in the time that a warm one takes to join.
+    that differences are not noise; so are hot standbys, around the number that follows from the losses in the time that
+    a warm one takes to join.
 
     Parameters
     ----------
     replicas
-        Runs for each number of spares.
+        Runs for each number of spares or standbys.
     progress
-        Hears how many numbers of spares have been tried.
+        Hears how many of these numbers have been tried.
 
     Raises
     ------
@@ -66,15 +67,21 @@ def tune(
     lost = sum(cause.rate * cause.node_lost * cause.evicted for cause in now.causes if not cause.per_job)
     lost *= sum(n * pool.failure_weight for n, pool in zip(rung.nodes, now.pools, strict=True))
     intervals = _intervals(scenario, now)
-    tuned = Tuned(goal, replicas, now, intervals, (), poisson_quantile(lost * now.warm, _ENOUGH), lost * now.warm)
+    hot = poisson_quantile(lost * now.warm, _ENOUGH)
+    tuned = Tuned(goal, replicas, now, intervals, (), (), hot, lost * now.warm)
     if math.isfinite(tuned.best(intervals).score(goal)):
         interval = tuned.best(intervals).value
         scenario = _with_interval(scenario, interval)
     spares = []
     for share in _shares(now):
-        spares.append(_lived(scenario, share, replicas))
+        spares.append(_lived(_with_spares(scenario, share), share, replicas))
         progress(len(spares))
-    return replace(tuned, spares=tuple(spares))
+    tuned = replace(tuned, spares=tuple(spares))
+    best, standbys = _with_spares(scenario, tuned.best(tuned.spares).value), []
+    for number in sorted({0, (hot + 1) // 2, hot, 2 * hot}):
+        standbys.append(_lived(_with_hot(best, number), number, replicas))
+        progress(len(spares) + len(standbys))
+    return replace(tuned, standbys=tuple(standbys))
 
 
 def _with_interval(scenario: Scenario, interval: float) -> Scenario:
@@ -113,14 +120,21 @@ def _shares(now: Plan) -> list[float]:
     return sorted(share for share in tried if share < 0.5)
 
 
-def _lived(scenario: Scenario, share: float, replicas: int) -> Trial:
-    """Mean time and cost with such a share of spares."""
-    changed = scenario.model_copy(update={"cluster": scenario.cluster.model_copy(update={"spares": share})})
+def _with_spares(scenario: Scenario, share: float) -> Scenario:
+    return scenario.model_copy(update={"cluster": scenario.cluster.model_copy(update={"spares": share})})
+
+
+def _with_hot(scenario: Scenario, nodes: int) -> Scenario:
+    return scenario.model_copy(update={"failures": scenario.failures.model_copy(update={"hot": nodes})})
+
+
+def _lived(scenario: Scenario, value: float, replicas: int) -> Trial:
+    """Mean time and cost of a scenario in which one thing has such a value."""
     try:
-        planned = build(changed)
+        planned = build(scenario)
     except PlanError:
-        return Trial(share, math.inf, math.inf)
+        return Trial(value, math.inf, math.inf)
     runs = [summarise(planned, sample(planned, seed=seed_of(planned.seed, number))) for number in range(replicas)]
     time = statistic([run.projected_time_to_train_s for run in runs]).mean
     cost = statistic([run.projected_cost_usd for run in runs]).mean
-    return Trial(share, math.inf if time is None else time / DAY, math.inf if cost is None else cost)
+    return Trial(value, math.inf if time is None else time / DAY, math.inf if cost is None else cost)

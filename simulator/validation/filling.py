@@ -11,10 +11,12 @@ attention              unfused before 2023, under Megatron-DeepSpeed and where t
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
                        JAX and on TPUs, else a layer at once (FSDP)
-gradients              in 16 bit with fp16 and where XLA compiles (JAX, MaxText, Pax, TPUs), else in fp32
+gradients              in 16 bit with fp16, where XLA compiles (JAX, MaxText, Pax, TPUs) and in NeMo and
+                       Megatron-Bridge, whose recipes set grad_reduce_in_fp32 to false (recalled), else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
-recomputing            XLA leaves out the last product of a block, which nothing reads; others repeat all of it
+recomputing            XLA leaves out the last product of a block, which nothing reads, and so does PyTorch since 2024
+                       (its checkpoints stop early from release 2.1 on; recalled); others repeat all of it
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
 tp, pp                 1 where weights are sharded over the replicas (stage 3), or the tp that leaves no replica without
                        a sequence; else the fastest that fits
@@ -30,8 +32,10 @@ routing                dropless and balanced, unless the model is marked "tokend
                        (inferred from three rows each of two models)
 further tokens         predicted, where the catalogue's model does, under Megatron, NeMo and HAI-LLM, but not AutoModel
                        or "w/o MTP" (the FLOPs they print count them); not in a model cut short
-schedule               the one the framework names (DualPipe, zero bubble) where its stages allow; else 1F1B
-vpp                    the fastest divisor of a stage's layers; none before 2023 and under DeepSpeed or Neuron
+schedule               the one the framework names (DualPipe, zero bubble) where its stages allow, the fastest of all
+                       where these are open; else 1F1B
+vpp                    the fastest divisor of a stage's layers; none before 2023, under DeepSpeed or Neuron, and under
+                       Megatron-Bridge, whose tables print it where it is set
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else
                        the fastest that fits of the powers of two and that share, up to 32
 recompute              full before 2023 and under Pax (recalled: its default saves nothing); else the fastest of none,
@@ -69,6 +73,7 @@ __all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "
 
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
+_EARLY = 2024  # first full year of PyTorch 2.1
 _ONCE = 2025  # from this year on Megatron-Core can send a token once for each domain (recalled)
 _DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain of Blackwells
 _ALONE = re.compile(r"automodel|(?:w/o|without|no) mtp")
@@ -100,6 +105,8 @@ class Habits:
     selects_attention: bool  # what it calls selective recomputation is Megatron's, not any policy in between
     recomputes: bool  # everything
     repeats: float  # share of the products that selective recomputation repeats
+    stops: bool  # recomputing a block before its last product
+    narrow_gradients: bool  # summed in 16 bit
 
 
 def habits(inputs: Inputs, family: str) -> Habits:
@@ -111,15 +118,16 @@ def habits(inputs: Inputs, family: str) -> Habits:
     dropped = bool(re.search(r"token-?\s?drop|capacity", model))
     compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
     shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
+    software = _software(said, year, family)
     return Habits(
         fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
         overlap=not old,
         dropout=old,
-        interleaves=not (old or "deepspeed" in said or "neuron" in said),
+        interleaves=not (old or re.search(r"deepspeed|neuron|bridge", said)),
         sequence_parallel=not old,
         zero=3 if shards else 1 if not old else 0,
         sharding="tensor" if "deepspeed" in said else "program" if compiles else "layer",
-        software=_software(said, old, family),
+        software=software,
         splits_experts=bool(re.search(r"megatron|nemo", said)),
         dropless=not dropped,
         dispatch=_dispatch(said, year, dropped, family),
@@ -128,6 +136,8 @@ def habits(inputs: Inputs, family: str) -> Habits:
         selects_attention=bool(re.search(r"megatron|nemo", said)),
         recomputes=year < MODERN or "pax" in said,
         repeats=0.5 if "torchtitan" in said else 0.0,
+        stops=compiles or (year >= _EARLY and software in ("pytorch", "compiled")),
+        narrow_gradients=compiles or bool(re.search(r"nemo|bridge", said)),
     )
 
 
@@ -150,13 +160,15 @@ def _release(said: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _software(said: str, old: bool, family: str) -> str:
+def _software(said: str, year: int, family: str) -> str:
     """Entry of the software shelf for a framework."""
     compiled_ahead = family.startswith("tpu") or family in ("trainium", "gaudi")
     if compiled_ahead or re.search(r"maxtext|axlearn|jax|pax|t5x|pathways", said):
         return "xla"
-    if old:
+    if year < MODERN:
         return "megatron-2021"
+    if "megatron-deepspeed" in said:
+        return "megatron-deepspeed"
     if re.search(r"nemo|bridge|nvidia|megascale|hai-llm", said):
         return "nemo"
     if not said or re.search(r"megatron|primus|internal", said):

@@ -128,3 +128,4 @@ def _found(name: str, written: str, per_node: int | None, links: str, network: s
 def forget() -> None:
     """Forget the machines made so far, for the catalogue has been changed under them."""
     _found.cache_clear()
+    machine.cache_clear()

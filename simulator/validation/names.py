@@ -63,8 +63,8 @@ def sizes(name: str) -> tuple[float | None, float | None]:
     """
     total, active = _TOTAL.search(name), _ACTIVE.search(name)
     return (
-        float(total[1]) * _SCALE[total[2].casefold()] if total else None,
-        float(active[1]) * _SCALE["b"] if active else None,
+        (float(total[1]) * _SCALE[total[2].casefold()] or None) if total else None,
+        (float(active[1]) * _SCALE["b"] or None) if active else None,
     )
 
 

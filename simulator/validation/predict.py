@@ -27,7 +27,7 @@ __all__ = ["Prediction", "predict"]
 
 _USUAL_BATCH = 4e6  # tokens
 _LARGEST_MICROBATCH = 32
-_LARGEST_CHUNKS = 16
+_LARGEST_CHUNKS = 32
 _MISCOUNT = 1.05
 """Memory by our count over what is usable, up to which a setting may have run.
 
@@ -148,8 +148,9 @@ def _recipe(inputs: Inputs, on: Found, model: Transformer, usual: Habits, count:
         dropout=usual.dropout,
         sharding=usual.sharding,
         software=Software.load(usual.software),
-        gradient_bytes=2.0 if on.precision == "fp16" or usual.sharding == "program" else 4.0,
+        gradient_bytes=2.0 if on.precision == "fp16" or usual.narrow_gradients else 4.0,
         repeats=usual.repeats,
+        stops=usual.stops,
         split_experts=usual.splits_experts and model.experts > 0 and model.expert_width > model.hidden,
         dropless=usual.dropless,
         dispatch=usual.dispatch,
@@ -226,6 +227,7 @@ def _layouts(
             microbatch=inputs.micro_batch, zero=stage,
             interleave=inputs.vpp or (None if usual.interleaves else 1), expert=inputs.ep, recompute=kind,
             sequence_parallel=together, shard=_shard(inputs, on, _held(inputs)) or None,
+            schedule=None if usual.schedule == "1f1b" else "any",
         )  # fmt: skip
         return _searched(candidates(on.machine, model, recipe, count, asked), "tp, pp")
     context = inputs.cp or 1

@@ -52,7 +52,10 @@ def sized(inputs: Inputs) -> tuple[Inputs, list[str]]:
         A mixture of experts, or a hybrid, of unknown size; more active parameters than there are.
     """
     mixed = hybrid(inputs.model)
-    if not mixed and (known(inputs.model) is not None or (inputs.layers is not None and inputs.hidden is not None)):
+    shaped = inputs.layers is not None and inputs.hidden is not None
+    if inputs.n_experts is None and (inputs.active_params_b or math.inf) < (inputs.params_b or 0.0):
+        shaped = False  # experts that the shape does not tell
+    if not mixed and (shaped or known(inputs.model) is not None):
         return inputs, []
     filled: list[str] = []
     if not _CUT.search(inputs.model):

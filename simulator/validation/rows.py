@@ -108,6 +108,7 @@ _LARGEST = {
     "micro_batch": 1_000_000, "params_b": 1_000_000, "active_params_b": 1_000_000, "tokens_b": 1_000_000_000,
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
+_LEAST, _MOST = 1e-9, 1e15  # of a measurement: seconds, tokens per second, TFLOP/s, hours or per cent
 _UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
@@ -183,13 +184,13 @@ def parse(row: Mapping[str, str]) -> Inputs:
 
 
 def positive(row: Mapping[str, str], column: str) -> float | None:
-    """A number a source printed; one that cannot be read counts as not printed."""
+    """A number a source printed; one that cannot be read, or be true of anything, counts as not printed."""
     written = row.get(column, "")
     try:
         value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value > 0 else None
+    return value if _LEAST <= value <= _MOST else None
 
 
 _CAUSAL = re.compile(r"only causal|(?<!not )(?:causal[ -]\(?half|causal-halved|half-causal)", re.IGNORECASE)
@@ -259,16 +260,16 @@ def lines(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     if twice:
         raise SimulatorError(f"{path}: expected each column once; got {', '.join(twice)} more than once")
     with _opened(path) as reader:
-        return [row for number, line in enumerate(reader, 1) if (row := _named(there, number, line))]
+        return [row for number, line in enumerate(reader, 1) if (row := _named(len(there), number, line))]
 
 
-def _named(there: Sequence[str], number: int, line: Mapping[str, Any]) -> dict[str, str]:
+def _named(columns: int, number: int, line: Mapping[str, Any]) -> dict[str, str]:
     """The values of a line that are there, and an ``id``; nothing where there is none."""
     beyond = [value for value in line.get(_BEYOND, ()) if value.strip()]
-    values = {name: value.strip() for name, value in zip(there, line.values(), strict=False) if isinstance(value, str)}
+    values = {name.strip().casefold(): value.strip() for name, value in line.items() if isinstance(value, str)}
     row = {name: value for name, value in values.items() if value}
     if beyond:
-        row[_BEYOND] = f"expected {len(there)} fields; got {len(there) + len(beyond)}: a comma that is not quoted?"
+        row[_BEYOND] = f"expected {columns} fields; got {columns + len(beyond)}: a comma that is not quoted?"
     return {"id": f"row {number}", **row} if row else row
 
 

@@ -15,6 +15,7 @@ class Software(CatalogueEntry):
 
     shelf = "software"
 
+    products: Ratio = Field(description="rate of its matrix products over that of the best library kernels")
     attention: Ratio = Field(description="rate of its fused attention over that of the best such kernel")
     native: bool = Field(
         description="its attention kernel is written for the accelerator's family, not for an earlier one"
@@ -26,6 +27,7 @@ class Software(CatalogueEntry):
     logits: float = Field(gt=0, description="bytes moved for each logit by loss and its gradient")
     exposed: Fraction = Field(description="share of tensor-parallel traffic that no matrix product hides")
     contention: Fraction = Field(description="share of its time by which hidden traffic slows what hides it")
+    stops: bool = Field(description="recomputing a block leaves out its last product, whose result nothing reads")
     host: Seconds = Field(description="time the host takes to launch one kernel")
     kernels: int = Field(ge=1, description="kernels of one layer in one direction, attention fused")
     routing: float = Field(

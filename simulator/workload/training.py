@@ -194,6 +194,7 @@ class TrainingJob(BaseModel):
             dispatch=self.dispatch,
             imbalance=self.imbalance,
             gradient_bytes=4.0 if self.gradients == "fp32" else 2.0,
+            stops=Software.load(self.software).stops,
         )
 
 
@@ -213,6 +214,7 @@ class Recipe:
     offload: str = "none"
     gradient_bytes: float = 4.0  # of a gradient as it is summed over microbatches and replicas
     repeats: float = 0.0  # share of the products that selective recomputation repeats; Megatron's repeats none
+    stops: bool = False  # recomputation of a block ends before the last product, whose result nothing reads
     split_experts: bool = False  # over the tensor ranks, like everything else, where their groups fit
     dropless: bool = True  # experts take all tokens that come, so the host waits for their number
     dispatch: str = "once"  # how tokens reach their experts, as the job's field says

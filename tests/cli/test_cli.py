@@ -107,6 +107,14 @@ def test_replicas_print_their_spread():
     assert "P95" in result.stdout
 
 
+def test_replicas_that_cannot_leap_say_what_made_them_slow():
+    lemons = ("--set", "failures.nodes={lemons: 1}")
+    assert _invoke("run", QUICK, "--replicas", "2").stderr == ""
+    said = _invoke("run", QUICK, "--replicas", "2", *lemons).stderr
+    assert "event by event, the slow way, for nodes that age or differ" in said
+    assert _invoke("run", QUICK, *lemons).stderr == ""
+
+
 def test_quiet_prints_nothing_but_the_document_asked_for():
     assert _invoke("run", QUICK, "--quiet").stdout == ""
     assert json.loads(_invoke("run", QUICK, "--quiet", "--json").stdout)["folder"]

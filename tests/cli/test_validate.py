@@ -79,6 +79,13 @@ def test_without_a_file_it_takes_all_that_was_published():
     ]  # fmt: skip
 
 
+def test_steps_and_runs_are_grouped_by_the_same_columns():
+    document = json.loads(_invoke("--json", "--by", "framework,accelerator").stdout)
+    (runs, _) = document["also"]
+    assert {score["group"].split(" · ")[0] for score in runs["groups"]} == {"framework not stated"}
+    assert len({score["group"] for score in document["groups"]}) > 20
+
+
 def test_a_file_of_whole_runs_is_known_by_its_columns():
     runs = measurements(RUNS)
     result = _invoke(str(runs), "--out", "out.csv", "--figure", "runs.png", "--by", "accelerator")

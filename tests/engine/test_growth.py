@@ -140,3 +140,30 @@ def test_a_lower_job_makes_room_when_a_delivery_lets_a_higher_one_start():
     ]
     assert second.finished is not None
     assert second.interruptions == 0
+
+
+def grown(elastic, **cut):
+    sizes = [rung(8, load=20.0, replicas=8, **cut), rung(4, load=20.0, replicas=4)]
+    made = plan([pool((0.0, 4), (50_000.0, 4))], [job(8e7, *sizes, elastic=elastic)])
+    log = simulate(made)
+    return log, {one.activity: one.end - one.start for one in log.intervals if one.activity is Activity.PLANNED}
+
+
+def test_replicas_join_an_elastic_job_in_a_stall_and_their_load():
+    log, planned = grown(30.0)
+    assert planned == {Activity.PLANNED: pytest.approx(50.0)}
+    assert [event.detail for event in log.events if event.kind == "planned stop"] == ["replicas join"]
+    done = sum(one.end - one.start for one in log.intervals if one.activity is Activity.COMPUTE)
+    assert done > 0
+
+
+def test_another_cut_of_the_model_has_to_restart():
+    _, planned = grown(30.0, cut=(8,))
+    assert planned == {Activity.PLANNED: pytest.approx(120.0)}
+    assert grown(None)[1] == planned
+
+
+def test_a_join_saves_nothing_and_loses_nothing():
+    joined, stopped = grown(30.0)[0], grown(None)[0]
+    assert joined.end < stopped.end
+    assert joined.jobs[0].tokens == stopped.jobs[0].tokens == 8e7

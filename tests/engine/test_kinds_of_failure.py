@@ -212,10 +212,13 @@ def test_a_rack_goes_dark_and_comes_back_at_once():
     assert faults == pytest.approx(expected, rel=0.1)  # a dark rack cannot go dark again
 
 
-def elastic_goodput(stall: float, out: float, between: float, replicas: int) -> float:
-    only = rung(replicas, interval=600.0, save=0.0, restart=out, load=0.0, mtti=between, replicas=replicas)
-    toy = plan([pool((0.0, replicas))], [job(1e12, only, elastic=stall)], horizon=3e6,
-               causes=[Cause("gpu", 1 / (replicas * between), 0.0, 0.0)])  # fmt: skip
+def elastic_goodput(
+    stall: float, out: float, between: float, replicas: int, *, nodes: int | None = None, evicted: int = 1
+) -> float:
+    nodes = nodes or replicas
+    only = rung(nodes, interval=600.0, save=0.0, restart=out, load=0.0, mtti=between, replicas=replicas)
+    toy = plan([pool((0.0, nodes))], [job(1e12, only, elastic=stall)], horizon=3e6,
+               causes=[Cause("gpu", 1 / (nodes * between), 0.0, 0.0, evicted=evicted)])  # fmt: skip
     books = [sample(toy, seed=seed) for seed in range(12)]
     return statistics.fmean([b.spent[0][Activity.COMPUTE] / b.end for b in books])
 
@@ -227,6 +230,13 @@ def test_going_on_without_a_replica_meets_the_closed_form():
     assert elastic_goodput(stall, out, between, replicas) == pytest.approx(expected, rel=0.01)
     full = elastic_goodput(0.0, 0.0, between, replicas)
     assert full == pytest.approx(1.0, abs=0.001)
+
+
+@pytest.mark.parametrize(("nodes", "evicted", "taken"), [(4, 1, 3), (12, 4, 4), (24, 1, 1), (24, 5, 3)])
+def test_a_failure_takes_the_replicas_on_the_nodes_it_takes(nodes, evicted, taken):
+    stall, out, between = 180.0, 420.0, 5400.0
+    expected = (between - out * taken / 12) / (between + stall)
+    assert elastic_goodput(stall, out, between, 12, nodes=nodes, evicted=evicted) == pytest.approx(expected, rel=0.01)
 
 
 def test_hands_are_waited_for_as_in_a_queue_with_one_server():

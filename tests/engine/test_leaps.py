@@ -67,10 +67,11 @@ def lives(draw) -> Plan:
     two = draw(maybe)
     sizes = ((60, 20), (50, 20), (40, 0)) if two else ((60,), (50,), (40,))
     load = draw(st.sampled_from([0.0, 20.0]))
-    rungs = [rung(*nodes, interval=100.0, save=5.0, load=load, mtti=3000.0, **tier, **drain) for nodes in sizes]
+    stages = {"restart": draw(st.sampled_from([0.0, 100.0])), "load": load}
+    rungs = [rung(*nodes, interval=100.0, save=5.0, mtti=3000.0, **stages, **tier, **drain) for nodes in sizes]
     causes = [
         Cause("gpu", 3e-6, 0.8, 7.0, evicted=draw(st.sampled_from([1, 3])), repeats=draw(st.sampled_from([0.0, 0.3]))),
-        Cause("software", 2e-6, 0.0, 30.0),
+        Cause("software", 2e-6, 0.0, draw(st.sampled_from([0.0, 30.0]))),
         *([Cause("corruption", 2e-8, 1.0, 5.0, latency=2000.0)] if draw(maybe) else []),
         *([Cause("slow", 2e-8, 0.5, 900.0, speed=0.6)] if draw(maybe) else []),
         *([Cause("spike", 1e-4, 0.0, 30.0, per_job=True)] if draw(maybe) else []),
@@ -81,20 +82,24 @@ def lives(draw) -> Plan:
         pools = [replace(one, holding_power=400.0, standing_power=10.0) for one in pools]
         rungs = [replace(one, running_power=0.9 * one.power) for one in rungs]
     grid = Source("grid", (PowerStep(0.0, 50_000.0), PowerStep(123_456.0, 70_000.0)), 1e-8, 1e-7)
+    hands = draw(st.sampled_from([0.0, 3000.0, 8000.0]))  # the last keep a single crew short
     for_idle = draw(st.sampled_from([math.inf, 20_000.0, 1500.0]))  # the last is enough for five of them
     watts = 1000.0 * sum(sizes[0]) + 10.0 * 106 + for_idle
     return plan(
         pools,
         [job(draw(st.sampled_from([1e8, 2e9])), *rungs)],
         causes=causes,
-        repairs=[Repair("reset", 0.6, 500.0), Repair("part", 0.4, draw(st.sampled_from([9000.0, 40_000.0])))],
+        repairs=[Repair("reset", 0.6, 500.0), Repair("part", 0.4, draw(st.sampled_from([9000.0, 40_000.0])), hands)],
         horizon=500_000.0,
         seed=draw(st.integers(0, 999)),
         power=[(0.0, watts), (350_000.0, 2 * watts)] if watts < math.inf else [],
         domains=(Domain("rack", 3, 2e-7, 1.0, 2000.0, 1.0),) if draw(maybe) else (),
-        hot=draw(st.sampled_from([None, 0])),
+        hot=draw(st.sampled_from([None, 0, 2])),
+        standby=draw(st.sampled_from([0.0, 60.0])),
         warm=300.0,
         copies=draw(st.sampled_from([1, 2])),
+        follow=draw(maybe),
+        crews=draw(st.sampled_from([None, 1, 3])),
         maintenance=Maintenance(150_000.0, 600.0) if draw(maybe) else None,
         sources=(grid, Source("gas", (PowerStep(0.0, 1e6),), 2e-8, 2e-7)) if draw(maybe) else (),
     )
@@ -133,10 +138,7 @@ def test_most_of_a_life_that_goes_to_plan_is_leapt_over(monkeypatch):
     [
         ({"ageing": Ageing(lemons=1.0)}, "nodes that age or differ"),
         ({"ageing": Ageing(refail=0.3, refail_after=100.0)}, "repairs that do not hold"),
-        ({"crews": 3}, "crews"),
-        ({"hot": 2, "warm": 100.0}, "a number of hot spares"),
         ({"cold": Cold(1, 100.0)}, "nodes in store"),
-        ({"follow": True}, "an interval that follows the interruptions"),
         ({"jobs": (*PLAIN.jobs, job(1e6, rung(4), name="second"))}, "several jobs"),
         ({"jobs": (job(1e30, rung(60, replicas=6), elastic=20.0),)}, "jobs that go on without a replica"),
     ],
@@ -147,6 +149,17 @@ def test_what_a_leap_cannot_live_through_is_lived_event_by_event_and_said(monkey
     assert leap.hindrances(other) == (said,)
     assert sample(other, seed=1) == sample(other, seed=1, leaping=False)
     assert counted.leaps == 0
+
+
+def test_a_strike_that_would_take_more_nodes_than_the_job_has_is_left_to_the_engine(monkeypatch):
+    counted = Counted(monkeypatch, worth=1)
+    small = replace(
+        PLAIN,
+        jobs=(job(1e30, rung(2, interval=100.0, save=5.0)),),
+        causes=(Cause("gpu", 1e-6, 1.0, 7.0, evicted=4), Cause("crash", 1e-3, 0.0, 7.0, per_job=True)),
+    )
+    assert_same_life(sample(small, seed=1), sample(small, seed=1, leaping=False), small.horizon)
+    assert counted.leaps > 0
 
 
 def test_nothing_is_leapt_over_where_nothing_fails(monkeypatch):

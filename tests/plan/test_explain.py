@@ -38,7 +38,7 @@ def test_every_fitted_parameter_is_weighed_but_the_tile():
         "by_format",
     }
     assert set(Efficiency.model_fields) - provenance == set(EFFICIENCIES)
-    assert set(Software.model_fields) - provenance - {"native"} == set(SOFTWARE)
+    assert set(Software.model_fields) - provenance - {"native", "stops"} == set(SOFTWARE)
     machine = {field.name for field in fields(Machine)}
     assert all(machine.issuperset(numbers) for numbers in EFFICIENCIES.values())
 

@@ -171,3 +171,12 @@ def test_one_stage_may_differ_and_one_more_be_added():
 def test_a_fixed_restart_has_no_stages():
     with pytest.raises(ScenarioError, match="a fixed restart or stages"):
         read("failures.restart=5 min", "failures.stages.communicators.time=30 s")
+
+
+def test_a_copy_in_memory_takes_its_bytes_over_the_host_s_link_and_comes_back_over_the_network():
+    tiers, half = (rung("checkpoint.memory={interval: 1 min}", f"jobs.llama.accelerators={n}") for n in (16384, 8192))
+    assert 0 < tiers.quick < 1
+    assert half.quick * half.accelerators == pytest.approx(tiers.quick * tiers.accelerators)
+    assert half.quick_load > tiers.quick_load > 0
+    written = rung("checkpoint.memory={interval: 1 min, save: 2 s, load: 3 s}")
+    assert (written.quick, written.quick_load) == (2, 3)

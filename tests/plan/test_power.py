@@ -119,3 +119,16 @@ def test_clocks_slow_arithmetic_and_nothing_else():
     full, slow = planned().jobs[0].rungs[0], planned(CAP, "site.curtailment=clocks").jobs[0].rungs[0]
     assert slow.clock < full.step.total / slow.step.total * slow.accelerators / full.accelerators * 1.2
     assert slow.tokens_per_second / slow.accelerators > slow.clock * full.tokens_per_second / full.accelerators * 0.99
+
+
+def test_a_second_job_lives_on_the_power_the_first_one_leaves():
+    jobs = (
+        "jobs=[{name: llama, model: Llama-3.1-70B, tokens: 200 Gtoken, batch: 4 Mtoken, accelerators: 2048}, "
+        "{name: second, model: Llama-3.1-8B, tokens: 200 Gtoken, batch: 4 Mtoken}]"
+    )
+    pools = "cluster.pools=[{name: h100, node: HGX-H100, arrivals: {2023-08-01: 512}}]"
+    made = plan(scenarios.read("tesla-h100", changes=(jobs, pools, CAP)))
+    assert all(rung.power <= 3e6 for job in made.jobs for rung in job.rungs)
+    told = simulate(made)
+    assert max(row.power for row in told.samples) <= 3e6 * (1 + 1e-9)
+    assert all(job.finished is not None for job in told.jobs)

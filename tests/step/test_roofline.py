@@ -80,6 +80,19 @@ def test_all_reduce_of_large_messages_approaches_twice_the_size_over_the_ring(h1
     assert all_reduce(who, array(8e9))[0] == pytest.approx(2 * 7 / 8 * 8e9 / h100.scaleup, rel=0.01)
 
 
+def test_two_ranks_get_three_quarters_of_the_bus_bandwidth_of_eight(h100):
+    """258 and 336 GB/s on eight H100 (aiconfigurator's NCCL timings of 512 MiB), 0.77; links alone would give 1."""
+    two, eight, many = (group(h100, np.array([n]), np.array([1.0])).up[0] for n in (2.0, 8.0, 72.0))
+    assert two / eight == pytest.approx(258 / 336, rel=0.03)
+    assert many == eight == h100.scaleup
+
+
+def test_gradients_summed_in_16_bit_move_half(h100):
+    m, n, k = np.array([64.0]), np.array([8192.0]), np.array([8192.0])
+    narrow, wide = (gemm_time(h100, n, k, m, moved=2 * each) for each in (2.0, 4.0))
+    assert (wide - narrow)[0] == pytest.approx(4 * 8192 * 8192 / h100.stream, rel=0.05)
+
+
 def test_a_group_drives_the_network_interfaces_of_all_its_members_in_a_domain(h100):
     """TP = 8 leaves one member of a data-parallel group in each domain, TP = 1 leaves eight."""
     alone = group(h100, array(64), array(8))

@@ -11,7 +11,7 @@ from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine
 from simulator.step.candidates import candidates
-from simulator.step.pipeline import bubble
+from simulator.step.pipeline import bubble, transfers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 LLAMA = Transformer.load("Llama-3.1-405B")
@@ -33,10 +33,31 @@ def layouts(**shape):
 def test_bubbles_are_the_published_ones():
     """With F = 1, input gradients 1 and weight gradients 1, eight stages and microbatches enough."""
     three = np.ones(3)
-    idle = bubble(3 * three, 2 * three, three, 64 * three, layouts(pipeline=8))
+    idle = bubble(3 * three, 3 * three, 2 * three, three, 64 * three, layouts(pipeline=8))
     forward, backward, weights = 1, 2, 1
     assert list(idle) == [7 * (forward + backward), 7 * (forward + backward - 2 * weights),
                           3 * (forward + backward + backward - 3 * weights)]  # fmt: skip
+
+
+def test_the_slowest_stage_waits_for_the_others_and_not_for_itself():
+    """One microbatch passes 7 stages of 3 s and one of 5 s; then 63 more leave the slow one every 5 s."""
+    L, one = Layouts.of([Layout(pipeline=8)]), np.ones(1)
+    assert 64 * 5 + bubble(5 * one, 3 * one, 2 * one, one, 64 * one, L)[0] == 7 * 3 + 5 + 63 * 5
+
+
+def test_interleaved_stages_send_behind_the_chunk_they_compute(h100):
+    L = Layouts.of([Layout(tensor=8, pipeline=8, data=8, interleave=v) for v in (1, 4)])
+    count, long, short = np.full(2, 64.0), np.ones(2), np.full(2, 1e-6)
+
+    def waits(stage, *, overlap):
+        return transfers(h100, 8192, 4096, count, stage, L, overlap=overlap)
+
+    alone = waits(long, overlap=False)
+    assert alone[1] > 3 * alone[0]
+    hidden = waits(long, overlap=True)
+    assert hidden[0] == alone[0]
+    assert hidden[1] == pytest.approx(alone[0] * (2 * 7 + 3 * 8) / (64 + 7))  # while the pipeline fills and drains
+    assert hidden[1] < waits(short, overlap=True)[1] < alone[1]
 
 
 @settings(deadline=None, max_examples=60)
@@ -45,7 +66,7 @@ def test_putting_weight_gradients_off_never_makes_a_bubble_longer_nor_a_step_imp
     """No step is shorter than one microbatch through all stages with the last weight gradient where it belongs."""
     both = Layouts.of([Layout(pipeline=pipeline), Layout(pipeline=pipeline, schedule="zero-bubble")])
     ones, count = np.ones(2), np.full(2, float(microbatches))
-    plain, filled = bubble(ones, 0.66 * ones, share * ones, count, both)
+    plain, filled = bubble(ones, ones, 0.66 * ones, share * ones, count, both)
     assert 0 <= filled <= plain
     chain = pipeline * (1 - share) + share
     assert microbatches + filled >= min(chain, microbatches + plain) * (1 - 1e-12)

@@ -106,14 +106,14 @@ def test_interleaving_shrinks_the_bubble_in_proportion(h100):
     microbatches=st.integers(1, 64),
 )
 def test_a_microbatch_passes_every_stage_however_fine_the_chunks(h100, pipeline, interleave, microbatches):
-    """The step is never shorter than one microbatch through all stages, nor than one stage's work on all of them."""
+    """The step is never shorter than one microbatch through all stages, nor than the slowest's work on all of them."""
     layout = Layout(tensor=8, pipeline=pipeline, interleave=interleave, data=1)
     parts = evaluate(h100, SMALL, Recipe(batch=microbatches, sequence=4096), Layouts.of([layout])).at(0).parts
     named = dict(parts)
     outside = ("pipeline bubble", "pipeline transfers", "data parallel", "optimizer")
     work = sum(seconds for name, seconds in parts if name not in outside)
-    stage = work / microbatches
-    assert work + named["pipeline bubble"] >= max(pipeline, microbatches) * stage * (1 - 1e-9)
+    once = pipeline * (work - named.get("stage imbalance", 0.0)) / microbatches
+    assert work + named["pipeline bubble"] >= max(once, work) * (1 - 1e-9)
 
 
 def test_experts_are_spread_over_ranks_they_divide(h100):

@@ -44,17 +44,34 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
-def scheduler():
+@contextmanager
+def listening():
+    """A scheduler's address and its process."""
     port = free_port()
-    with processes(("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")):
+    with processes(("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")) as (process,):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
-        yield f"tcp://127.0.0.1:{port}"
+        yield f"tcp://127.0.0.1:{port}", process
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    with listening() as (address, _):
+        yield address
+
+
+def slow():
+    """A performer that travels by value, since workers elsewhere do not have this file."""
+
+    def slowly(work, tasks):
+        time.sleep(0.01 * len(tasks))
+        return perform(work, tasks)
+
+    return slowly
 
 
 def worker(address):
@@ -70,13 +87,6 @@ def wait_for(address, number):
 
 def test_a_cluster_that_loses_a_worker_gives_the_numbers_of_one_process(tmp_path, scheduler):
     study = study_of("aws-p5", ["failures.scale=0.5,1,2"], replicas=100)
-
-    def slowly(work, tasks):
-        import time
-
-        time.sleep(0.01 * len(tasks))
-        return perform(work, tasks)
-
     with processes(worker(scheduler), worker(scheduler)) as workers:
         wait_for(scheduler, 2)
         killed = []
@@ -88,9 +98,34 @@ def test_a_cluster_that_loses_a_worker_gives_the_numbers_of_one_process(tmp_path
 
         with engine("dask", address=scheduler) as cluster:
             assert cluster.workers == 2
-            found = sweep(study, tmp_path / "dask.db", cluster, performer=slowly, watch=watch)
+            found = sweep(study, tmp_path / "dask.db", cluster, performer=slow(), watch=watch)
     assert killed
     assert (found.progress.done, found.progress.failed) == (300, 0)
+    with engine("local", workers=1) as alone:
+        sweep(study, tmp_path / "serial.db", alone)
+    pd.testing.assert_frame_equal(load(tmp_path / "dask.db"), load(tmp_path / "serial.db"), check_exact=True)
+
+
+def test_a_scheduler_that_dies_is_told_and_what_was_done_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_SECONDS", 2)
+    study = study_of("aws-p5", ["failures.scale=0.5,1,2"], replicas=100)
+    with listening() as (address, process), processes(worker(address)):
+        wait_for(address, 1)
+        with (
+            pytest.raises(SimulatorError, match="the connection to the scheduler is lost; what was done is kept"),
+            engine("dask", address=address) as cluster,
+        ):
+            sweep(
+                study, tmp_path / "study.db", cluster, performer=slow(), watch=lambda p: p.done > 20 and process.kill()
+            )
+    assert 20 < len(load(tmp_path / "study.db")) < 300
+
+
+def test_a_cluster_of_our_own_is_on_loopback_and_gives_the_same_numbers(tmp_path):
+    study = study_of("aws-p5", ["failures.scale=0.5,1,2"], replicas=4)
+    with engine("dask", workers=1) as cluster:
+        assert cluster.backend.client.scheduler.address.startswith("tcp://127.0.0.1:")
+        sweep(study, tmp_path / "dask.db", cluster)
     with engine("local", workers=1) as alone:
         sweep(study, tmp_path / "serial.db", alone)
     pd.testing.assert_frame_equal(load(tmp_path / "dask.db"), load(tmp_path / "serial.db"), check_exact=True)

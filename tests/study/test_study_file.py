@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from simulator.errors import ScenarioError
+from simulator.scenario import read
 from simulator.scenario.document import parse
 from simulator.scenario.locate import packaged
 from simulator.study.design import design_of
@@ -288,6 +289,13 @@ def test_what_is_large_is_said(written):
     assert study.remarks == ("1,000,000,000,000 tasks: simgpu sweep asks for --yes",)
 
 
+def test_an_objective_over_ranges_without_steps_asks_for_a_search(written):
+    body = "factors: {site.pue: {from: 1, to: 2}}\nmode: plan\n"
+    study = read_study(written(HEAD + body + "objective: {minimise: cost}\n"))
+    assert (study.design.kind, study.extent) == ("search", "a search")
+    assert "expected a list or a range in steps for a grid" in faults(read_study, written(HEAD + body))[0]
+
+
 def test_a_study_is_told_from_a_scenario(written):
     assert is_study(written(HEAD + "factors: {site.pue: [1]}\n"))
     assert not is_study(written("extends: colossus\nname: base\n", "base.yaml"))
@@ -339,3 +347,15 @@ def test_every_key_explains_itself_on_hover():
     silent = [f"{name}.{key}" for name, part in parts for key, value in part.get("properties", {}).items()
               if not value.get("description")]  # fmt: skip
     assert silent == []
+
+
+def test_a_study_is_no_scenario(written):
+    path = written(HEAD + "factors: {site.pue: [1]}\n")
+    (told,) = faults(read, path)
+    assert told == f"mine.yaml:1: : expected a scenario; got a study, which simgpu sweep {path} runs"
+
+
+def test_what_the_command_line_asks_for_is_told_as_such(written):
+    path = written(HEAD + "factors: {site.pue: [1]}\noutputs: [mfu]\n")
+    (told,) = faults(read_study, path, outputs=["cots"])
+    assert told == "command line:None: outputs.0: unknown output 'cots'; did you mean 'cost'?"

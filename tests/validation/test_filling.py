@@ -282,3 +282,7 @@ def test_further_tokens_are_predicted_where_the_framework_does(framework, model,
     """The FLOPs of a token that these sources print: 260 GFLOP with them, 250 without."""
     row = DUAL | {"framework": framework, "model": model}
     assert predict(inputs(**row)).causal_flops_per_token == pytest.approx(260e9 if trained else 250e9, rel=0.01)
+
+
+def test_megatron_bridge_interleaves_only_where_its_tables_say_so():
+    assert not habits(inputs(framework="Megatron-Bridge / NeMo 26.04", year="2026"), "blackwell").interleaves

@@ -207,6 +207,14 @@ def test_a_line_of_too_many_fields_is_skipped_and_one_of_blanks_is_none(tmp_path
     assert blanks.prediction is not None
 
 
+def test_columns_without_a_name_shift_no_other(tmp_path):
+    path = tmp_path / "unnamed.csv"
+    first, *rest = NEEDED
+    path.write_text(f"{first},,{','.join(rest)},,\na,?,GPT-3,A100,64,2048,64,?,?\n", encoding="utf-8")
+    (one,) = validate(read(path))
+    assert (one.row.inputs.model, one.row.inputs.global_batch_seqs) == ("GPT-3", 64)
+
+
 def test_rows_of_one_id_are_predicted_and_told(tmp_path):
     path = tmp_path / "twice.csv"
     path.write_bytes(written([GOOD, GOOD]))

@@ -159,6 +159,13 @@ def test_a_stated_number_of_experts_is_kept():
     assert "n_experts" not in filled
 
 
+def test_a_shape_without_its_experts_is_no_dense_model():
+    size = {"params_b": "80", "active_params_b": "8", "layers": "48", "hidden": "2048", "ffn_hidden": "512"}
+    model, _ = shape(inputs(model="m", **size))
+    assert (model.layers, model.hidden, model.expert_width) == (48, 2048, 512)
+    assert model.parameters == pytest.approx(80e9, rel=0.4)
+
+
 @pytest.mark.parametrize("name", ["Some-MoE 60B", "Sparse 1.1T", "Switch-C 1.5T", "Other 8x22B"])
 def test_experts_of_unknown_size_are_not_taken_for_a_dense_model(name):
     with pytest.raises(UnreadableError, match="active_params_b: not stated for a mixture of experts"):

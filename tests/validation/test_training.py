@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 import pytest
 
+from simulator.errors import SimulatorError
 from simulator.validation import RUNS, measurements
 from simulator.validation.training import read, scorecard, validate
 from simulator.validation.training.filling import steps
@@ -203,6 +204,13 @@ def test_a_cluster_of_unknown_size_is_done_in_about_a_month():
     assert "n_accelerators" in asked.filled
 
 
+def test_a_small_model_trained_in_an_afternoon_is_no_benchmark():
+    """Pythia 70M: 300 billion tokens in a few hours of arithmetic, from nothing to a model."""
+    small = replace(LLAMA, model="Pythia 70M", params_b=0.07, tokens_b=300, n_accelerators=64)
+    assert not predict(small).benchmark
+    assert predict(replace(small, tokens_b=0.01)).benchmark
+
+
 def test_runs_of_one_id_are_told():
     one = OUTCOMES[0].run
     assert all("2 rows have this id" in again.reason for again in validate([one, one]))
@@ -244,6 +252,32 @@ def test_numbers_that_are_none_are_named(tmp_path, written):
     (one,) = validate(read(path))
     assert one.prediction is None
     assert one.reason.startswith("tokens_b: expected")
+
+
+def test_a_run_that_nothing_could_finish_is_refused():
+    """A model of 10¹⁴ weights whose checkpoint takes longer to write than the mean time between interruptions."""
+    (one,) = validate(
+        [replace(OUTCOMES[0].run, inputs=replace(LLAMA, model="x", params_b=1e6, n_accelerators=10_000_000))]
+    )
+    assert one.prediction is None
+    assert "interrupted before they get anything done" in one.reason
+
+
+def test_a_size_of_nothing_in_a_name_is_none():
+    with pytest.raises(SimulatorError, match="params_b: not stated"):
+        predict(replace(LLAMA, model="Nothing 0B", params_b=None))
+
+
+@pytest.mark.parametrize("hours", ["1e-300", "1e300"])
+def test_hours_that_nothing_can_take_are_not_scored(tmp_path, hours):
+    path = tmp_path / "odd.csv"
+    path.write_text(
+        f"id,model,params_b,tokens_b,accelerator,n_accelerators,accelerator_hours\na,b,7,9,A100,8,{hours}\n",
+        encoding="utf-8",
+    )
+    (one,) = validate(read(path))
+    assert one.prediction is not None
+    assert one.measured is None
 
 
 @pytest.mark.parametrize(

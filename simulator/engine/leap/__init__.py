@@ -10,6 +10,7 @@ goes on.  The life is the same as without leaps, but for the last bits of its su
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from simulator.engine.calendar import HeapCalendar
 from simulator.engine.cluster import Cluster
 from simulator.engine.hazards import Hazards
 from simulator.engine.leap.chain import Chain, Ways, chain, stored_after
-from simulator.engine.leap.nodes import Broken, Flags, Floats, idle_on, settle
+from simulator.engine.leap.crews import crews_of
+from simulator.engine.leap.nodes import Broken, Floats, Settled, idle_on, settle
 from simulator.engine.leap.strikes import Coming, Ints, Strikes, come, foresee
 from simulator.engine.log import Activity
 from simulator.engine.record import Record
-from simulator.engine.repair import Return, Workshop
+from simulator.engine.repair import Ask, Hands, Return, Workshop
 from simulator.engine.training import Training
 from simulator.plan.model import Cause, Plan, Rung
 
@@ -39,10 +41,7 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
         (plan.recorded is not None, "recorded faults"),
         (plan.ageing.varies, "nodes that age or differ"),
         (plan.ageing.refail > 0, "repairs that do not hold"),
-        (plan.crews is not None or any(band.hands for band in plan.repairs), "crews"),
-        (plan.hot is not None and plan.hot > 0, "a number of hot spares"),
         (plan.cold is not None, "nodes in store"),
-        (plan.follow, "an interval that follows the interruptions"),
         (any(job.elastic is not None for job in plan.jobs), "jobs that go on without a replica"),
     )
     return tuple(words for hinders, words in found if hinders)
@@ -58,7 +57,7 @@ class Leaps:
         self._calendar, self._plan, self._cluster, self._record = calendar, plan, cluster, record
         self._workshop, self._hazards, self._training = workshop, hazards, training
         self._ways = Ways.of(hazards.members, plan.copies)
-        self._join = plan.standby if plan.hot is None else plan.warm
+        self._by_hand = any(band.hands for band in plan.repairs)
         self._patience = self._asked = _PATIENCE[0]
         self._reach = _REACH[0]
 
@@ -73,13 +72,16 @@ class Leaps:
         clocks = self._hazards.clocks
         rate = sum([clock.rate * sum([self._hazards.rates[index] for _, index in clock.due]) for clock in clocks])
         until = min(self._until(), self._calendar.now + self._reach / max(rate, 1e-300))
-        if rate * (until - self._calendar.now) < WORTH:
+        expected = rate * (until - self._calendar.now)
+        if expected < WORTH:
             self._patience = _PATIENCE[0]
             return False
         lived = self._leap(until)
-        # What is looked at in vain costs as much as what is lived: look no further than it went the last time, or twice
-        # as far if it went all the way.
-        self._reach = min(max(2 * lived, 2 * WORTH), _REACH[1]) if lived else max(self._reach // 4, 2 * WORTH)
+        # What is looked at in vain costs as much as what is lived.
+        if lived > expected / 2:
+            self._reach = _REACH[1]
+        else:
+            self._reach = max(2 * lived, self._reach // 4, 2 * WORTH)
         self._asked = _PATIENCE[0] if lived else min(2 * self._asked, _PATIENCE[1])
         self._patience = self._asked
         return lived > 0
@@ -90,7 +92,7 @@ class Leaps:
         others = [
             moment
             for moment, timer in self._calendar.entries()
-            if timer not in own and not isinstance(timer.action, Return)
+            if timer not in own and not isinstance(timer.action, Return | Ask | Hands)
         ]
         return min([self._plan.horizon, *others])
 
@@ -102,28 +104,25 @@ class Leaps:
             index: come(clock, first, hazards.rates[index], hazards.arrivals[index], until)
             for clock, first, index in rates
         }
-        strikes = foresee(hazards, cluster, self._plan.repairs, coming)
-        returns = [
-            (moment, timer.action.pool)
-            for moment, timer in self._calendar.entries()
-            if isinstance(timer.action, Return)
-        ]
+        strikes = foresee(hazards, cluster, self._workshop, self._plan.repairs, coming)
+        entries = self._calendar.entries()
+        returns = [(moment, _pool(timer.action)) for moment, timer in entries]
         due = [np.array([moment for moment, at in returns if at == pool]) for pool in range(len(cluster.pools))]
-        settled = settle(cluster, strikes, due)
+        crews = crews_of(self._workshop, self._plan.crews, entries) if self._by_hand else None
+        settled = settle(cluster, strikes, due, crews)
         if settled is None:
             return 0
-        counts, broken = settled
-        until = min(until, strikes.end, self._short_of_nodes(strikes, broken))
+        until = min(until, strikes.end, self._short_of_nodes(settled.broken))
         own = np.flatnonzero((strikes.beyond < 0) & (strikes.time < until))
         lived = self._live(strikes, own, until)
         if lived is None or lived.strikes < WORTH / 2:
             return 0
         own = own[: lived.strikes]
-        self._book(lived, strikes, own, broken)
-        self._go(lived, strikes, own, counts, coming)
+        self._book(lived, strikes, own, settled.broken)
+        self._go(lived, strikes, own, settled, coming)
         return sum(those.before(lived.end) for those in coming.values())
 
-    def _short_of_nodes(self, strikes: Strikes, broken: list[Broken]) -> float:
+    def _short_of_nodes(self, broken: list[Broken]) -> float:
         """The first strike after which fewer nodes are healthy than the job needs."""
         first = math.inf
         for installed, held, one in zip(self._cluster.installed, self._cluster.held[0], broken, strict=True):
@@ -135,7 +134,7 @@ class Leaps:
     def _live(self, strikes: Strikes, own: Ints, until: float) -> Chain | None:
         if not len(own):
             return None
-        cause, lost = strikes.member[own], np.isfinite(strikes.back[own])
+        cause = strikes.member[own]
         attempts = np.ones(len(own), int)
         for index, member in enumerate(self._hazards.members):
             if isinstance(member, Cause) and member.repeats:
@@ -143,10 +142,26 @@ class Leaps:
         run = self._training.run
         assert run is not None, "a leap begins while the job runs"
         return chain(
-            strikes.time[own], self._ways.found[cause] + self._join * lost, attempts, self._ways.memory[cause],
+            strikes.time[own], self._ways.found[cause] + self._join(strikes, own), attempts, self._ways.memory[cause],
             rung=self._rung(), begun=self._training.since, tokens=self._training.tokens,
-            target=self._plan.jobs[0].tokens, until=until,
+            target=self._plan.jobs[0].tokens, until=until, intervals=self._training.intervals_ahead,
         )  # fmt: skip
+
+    def _join(self, strikes: Strikes, own: Ints) -> Floats:
+        """How long the spares take that replace what each strike takes out. [s]"""
+        lost, plan = np.isfinite(strikes.back[own]), self._plan
+        if plan.hot is None:
+            return plan.standby * lost
+        places = list(self._cluster.hot)
+        joined = self._join_hot(strikes, own)
+        self._cluster.hot = places  # nothing has happened yet
+        return joined
+
+    def _join_hot(self, strikes: Strikes, own: Ints) -> Floats:
+        evicted = [member.evicted if isinstance(member, Cause) else 0 for member in self._hazards.members]
+        lost = np.where(np.isfinite(strikes.back[own]), np.array(evicted)[strikes.member[own]], 0)
+        each = zip(strikes.time[own].tolist(), lost.tolist(), strict=True)
+        return np.array([self._cluster.time_to_join(time, nodes) for time, nodes in each])
 
     def _rung(self) -> Rung:
         rung = self._cluster.rungs[0]
@@ -162,7 +177,7 @@ class Leaps:
             Activity.RECOVERY: lived.recovery, Activity.RESTORE: lived.restore,
         }  # fmt: skip
         for activity, seconds in parts.items():
-            record.spent[0][activity] += math.fsum(seconds)
+            record.spent[0][activity] += float(seconds.sum())
         record.last[0] = Activity.RESTORE if lived.restore[-1] > 0 else Activity.RECOVERY
         members = len(self._hazards.members)
         strikes_of = np.bincount(cause, minlength=members)
@@ -189,36 +204,43 @@ class Leaps:
         for idle, pool in zip(idle_on(cluster, down), cluster.pools, strict=True):
             watts = watts + idle * pool.idle_power
 
-        def safe(time: float) -> tuple[float, ...]:
-            number = int(np.searchsorted(lived.begin, time, side="right")) - 1
-            if time >= lived.over[number]:
-                return (float(lived.tokens[number + 1]),)
-            stored = stored_after(np.array([time - lived.begin[number]]), rung)[0] * rung.interval
-            return (float(lived.tokens[number] + stored * rung.tokens_per_second),)
+        def safe(times: Floats) -> Floats:
+            number = np.searchsorted(lived.begin, times, side="right") - 1
+            stored = stored_after(times - lived.begin[number], rung, lived.interval[number]) * lived.interval[number]
+            so_far = lived.tokens[number] + stored * rung.tokens_per_second
+            return np.where(times >= lived.over[number], lived.tokens[number + 1], so_far)
 
         swing = np.where(running, rung.power - rung.running_power, 0.0)
         self._record.meter_many(moments, watts, watts + swing, sum(down[1:], down[0]), safe)
 
-    def _go(self, lived: Chain, strikes: Strikes, own: Ints, counts: Flags, coming: dict[int, Coming]) -> None:
+    def _go(self, lived: Chain, strikes: Strikes, own: Ints, settled: Settled, coming: dict[int, Coming]) -> None:
         """Put everybody where they are at the end, and let the job run."""
         end, cluster, training = lived.end, self._cluster, self._training
+        busy = 0
         for moment, timer in self._calendar.entries():
-            if isinstance(timer.action, Return) and moment <= end:
-                cluster.broken[timer.action.pool] -= 1
+            if isinstance(timer.action, Ask) or (moment <= end and _pool(timer.action) is not None):
                 timer.cancel()
+            elif isinstance(timer.action, Hands):
+                busy += 1
         self._calendar.skip_to(end)
+        cluster.broken = [int(one.after(np.array([end]))[0]) for one in settled.broken]
         when, where, until = strikes.examined
-        out = np.flatnonzero(counts & (strikes.time <= end))
-        suspected = np.flatnonzero(when <= end)
-        gone = zip(
-            np.concatenate([strikes.pool[out], where[suspected]]).tolist(),
-            np.concatenate([strikes.back[out], until[suspected]]).tolist(),
+        out = np.flatnonzero(settled.out & (strikes.time <= end))
+        alone, suspected = out[strikes.hours[out] == 0], np.flatnonzero(when <= end)
+        away = zip(
+            np.concatenate([strikes.pool[alone], where[suspected]]).tolist(),
+            np.concatenate([strikes.back[alone], until[suspected]]).tolist(),
             strict=True,
         )
-        for pool, back in gone:
+        for pool, back in away:
             if back > end:
-                cluster.broken[pool] += 1
                 self._workshop.expect(pool, back)
+        if settled.served is not None:
+            known = settled.served.broke <= end
+            columns = (settled.served.asked, settled.served.began, settled.served.hours, settled.served.pool)
+            self._workshop.rearrange(zip(*(column[known].tolist() for column in columns), strict=True), busy)
+        if self._plan.hot is not None:
+            self._join_hot(strikes, own)
         self._record.faults += len(out)
         self._record.replaced += int(np.isfinite(strikes.back[own]).sum()) + len(suspected)
         struck = {index: those.before(end) for index, those in coming.items()}
@@ -229,7 +251,14 @@ class Leaps:
         training.run_on(
             self._hazards.members[int(strikes.member[own[-1]])].name,
             tokens=float(lived.tokens[-1]),
-            worked=math.fsum(lived.work),
-            running=math.fsum(lived.over - lived.begin),
+            worked=float(lived.work.sum()),
+            running=float((lived.over - lived.begin).sum()),
             interruptions=len(lived.begin),
         )
+
+
+def _pool(action: Callable[[], None] | None) -> int | None:
+    """Pool of the node that an entry of the calendar brings back."""
+    if isinstance(action, Return):
+        return action.pool
+    return action.done.pool if isinstance(action, Hands) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ class Chain:
     begin: Floats  # of each run
     over: Floats
     ended_by: Ints  # the strike
+    interval: Floats  # between its checkpoints
     work: Floats
     saving: Floats
     wasted: Floats
@@ -55,6 +56,7 @@ class Chain:
 def chain(
     time: Floats, found: Floats, attempts: Ints, memory: Flags,
     *, rung: Rung, begun: float, tokens: float, target: float, until: float,
+    intervals: Callable[[list[float]], list[float]],
 ) -> Chain | None:  # fmt: skip
     """Live through the strikes; None if the job does not run again in between, or soon comes to its end.
 
@@ -68,6 +70,8 @@ def chain(
         All tokens of the job.
     until
         Nothing is known after this.
+    intervals
+        Between the checkpoints of runs of which each has lasted so long: see :meth:`Training.intervals_ahead`.
     """
     load = np.where(memory & (rung.every > 1), rung.quick_load, rung.load)
     recovery = found + attempts * rung.restart + (attempts - 1) * load
@@ -80,12 +84,13 @@ def chain(
     ended_by = np.concatenate([[0], runs[:-1] + 1])
     over = time[ended_by]
     elapsed = over - begin
-    saves = _saves_after(elapsed, rung)
-    kept = np.where(memory[ended_by] & (rung.every > 1), saves, stored_after(elapsed, rung))
-    work = kept * rung.interval
+    interval = np.array(intervals(elapsed.tolist()))
+    saves = _saves_after(elapsed, rung, interval)
+    kept = np.where(memory[ended_by] & (rung.every > 1), saves, stored_after(elapsed, rung, interval))
+    work = kept * interval
     trained = np.cumsum(np.concatenate([[tokens], work * rung.tokens_per_second]))
     left = (target - trained[:-1]) / rung.tokens_per_second
-    near = np.flatnonzero(left <= (saves + 2 * rung.every + 1) * rung.interval)
+    near = np.flatnonzero(left <= (saves + 2 * rung.every + 1) * interval)
     count = int(near[0]) if len(near) else len(begin)  # runs; the one after them is handed back when it begins
     if not count:
         return None
@@ -103,6 +108,7 @@ def chain(
         begin=begin[:count],
         over=over[:count],
         ended_by=ended_by[:count],
+        interval=interval[:count],
         work=work,
         saving=saving,
         wasted=np.maximum(0.0, elapsed - work - saving),
@@ -110,18 +116,20 @@ def chain(
     )
 
 
-def stored_after(elapsed: Floats, rung: Rung) -> Ints:
+def stored_after(elapsed: Floats, rung: Rung, interval: Floats) -> Ints:
     """:meth:`Stretch.stored_after`, long before the end of a stretch."""
-    return (np.maximum(0.0, elapsed - rung.drain) / _round(rung)).astype(int) * rung.every
+    return (np.maximum(0.0, elapsed - rung.drain) / _round(rung, interval)).astype(int) * rung.every
 
 
-def _saves_after(elapsed: Floats, rung: Rung) -> Ints:
+def _saves_after(elapsed: Floats, rung: Rung, interval: Floats) -> Ints:
     """:meth:`Stretch.saves_after`, likewise."""
-    rounds = (elapsed / _round(rung)).astype(int)
-    rest = elapsed - rounds * _round(rung)
-    quick = np.minimum((rest / (rung.interval + rung.quick)).astype(int), rung.every - 1)
-    return rounds * rung.every + (quick if rung.every > 1 else 0)
+    rounds: Ints = (elapsed / _round(rung, interval)).astype(int)
+    if rung.every == 1:
+        return rounds
+    rest = elapsed - rounds * _round(rung, interval)
+    quick: Ints = np.minimum((rest / (interval + rung.quick)).astype(int), rung.every - 1)
+    return rounds * rung.every + quick
 
 
-def _round(rung: Rung) -> float:
-    return rung.every * rung.interval + (rung.every - 1) * rung.quick + rung.save
+def _round(rung: Rung, interval: Floats) -> Floats:
+    return rung.every * interval + (rung.every - 1) * rung.quick + rung.save

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engine.cluster import Cluster
+from simulator.engine.leap.crews import Crews, Served
 from simulator.engine.leap.strikes import Strikes
 
-__all__ = ["Broken", "idle_on", "settle"]
+__all__ = ["Broken", "Settled", "idle_on", "settle"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,7 +39,16 @@ class Broken:
         return self.now + gone - np.searchsorted(self.back, moments, side="right")
 
 
-def settle(cluster: Cluster, strikes: Strikes, due: list[Floats]) -> tuple[Flags, list[Broken]] | None:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the strikes of a leap do to the nodes."""
+
+    out: Flags  # whether a strike takes a node out
+    broken: list[Broken]  # by pool
+    served: Served | None  # those that need hands; None: no repair does
+
+
+def settle(cluster: Cluster, strikes: Strikes, due: list[Floats], crews: Crews | None) -> Settled | None:
     """Which strikes take a node out, and what is broken by pool; None if that cannot be made out.
 
     A strike on an idle node is for nothing if the node is broken already or switched off, which depends on the strikes
@@ -46,22 +58,31 @@ def settle(cluster: Cluster, strikes: Strikes, due: list[Floats]) -> tuple[Flags
     Parameters
     ----------
     due
-        Returns of the nodes that are broken now, by pool.
+        Returns of the nodes that are broken now, by pool, without those that still need hands.
     """
     own, lost = strikes.beyond < 0, np.isfinite(strikes.back)
     counts, (when, where, until) = lost.copy(), strikes.examined
     doubtful = np.flatnonzero(lost & ~own)
     times, pools, beyond = strikes.time[doubtful], strikes.pool[doubtful], strikes.beyond[doubtful]
+    back, mended, served = strikes.back, due, None
     for _ in range(_ROUNDS):
+        if crews is not None:
+            needing = np.flatnonzero(counts & (strikes.hours > 0))
+            asked, hours = strikes.back[needing], strikes.hours[needing]
+            served = crews.serve(strikes.time[needing], asked, hours, strikes.pool[needing])
+            back = strikes.back.copy()
+            back[needing] = math.inf  # these are among the served
+            over = served.began + served.hours
+            mended = [np.concatenate([one, over[served.pool == pool]]) for pool, one in enumerate(due)]
         broken = []
         for pool, now in enumerate(cluster.broken):
             here, there = counts & (strikes.pool == pool), where == pool
             gone = np.concatenate([strikes.time[here], when[there]])
-            broken.append(Broken(now, gone, np.concatenate([due[pool], strikes.back[here], until[there]])))
+            broken.append(Broken(now, gone, np.concatenate([mended[pool], back[here], until[there]])))
         healthy = idle_on(cluster, [one.before(times) for one in broken])
         found = beyond < np.array(healthy)[pools, np.arange(len(pools))]
         if np.array_equal(found, counts[doubtful]):
-            return counts, broken
+            return Settled(counts, broken, served)
         counts[doubtful] = found
     return None
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.engine.cluster import Cluster
 from simulator.engine.hazards import Clock, Hazards
+from simulator.engine.repair import Workshop
 from simulator.engine.streams import Stream
 from simulator.plan.model import Domain, Repair
 
@@ -40,7 +41,8 @@ class Strikes:
     member: Ints
     pool: Ints
     beyond: Floats  # which node that the job does not hold, healthy ones first; below zero: one of the job's
-    back: Floats  # when the node is back; infinite: it was never lost
+    back: Floats  # when the node is back, or comes to need hands; infinite: it was never lost
+    hours: Floats  # of hands
     examined: tuple[Floats, Ints, Floats]  # strike, pool and return of each node that the job loses on suspicion
     end: float  # the first strike that has consequences of another kind
 
@@ -64,7 +66,9 @@ def come(clock: Clock, first: float, rate: float, numbers: Stream, until: float)
     return Coming(times[: int(np.searchsorted(times, until))], dues)
 
 
-def foresee(hazards: Hazards, cluster: Cluster, repairs: tuple[Repair, ...], coming: dict[int, Coming]) -> Strikes:
+def foresee(
+    hazards: Hazards, cluster: Cluster, workshop: Workshop, repairs: tuple[Repair, ...], coming: dict[int, Coming]
+) -> Strikes:
     """Whom the coming strikes hit, and when the nodes they take out are back."""
     held, parts, examined, end = np.array(cluster.held[0]), [], [], math.inf
     for index, those in coming.items():
@@ -76,38 +80,47 @@ def foresee(hazards: Hazards, cluster: Cluster, repairs: tuple[Repair, ...], com
             end = min([end, *failing[:1].tolist()])
             continue
         if member.per_job:
-            parts.append((those.times, np.zeros(count, int), np.full(count, -1.0), np.full(count, math.inf), index))
+            nowhere = np.zeros(count, int), np.full(count, -1.0), np.full(count, math.inf), np.zeros(count)
+            parts.append((those.times, *nowhere, index))
             continue
         share, chance = hazards.victims[index].ahead(2 * count).reshape(count, 2).T
         pool, node = _places(cluster, share)
         beyond, lost = node - held[pool], chance < member.node_lost
         chosen = np.flatnonzero((beyond < 0) | lost)
         time, pool, beyond, lost = those.times[chosen], pool[chosen], beyond[chosen], lost[chosen]
-        back = np.full(len(chosen), math.inf)
+        back, hours = np.full(len(chosen), math.inf), np.zeros(len(chosen))
         if member.node_lost:
-            width = 1 + member.evicted
+            width = workshop.numbers_of(member)
             numbers = hazards.repairs[index].ahead(width * count).reshape(count, width)[chosen[lost]]
-            back[lost] = time[lost] + _away(repairs, numbers[:, 0], numbers[:, 1])
+            band = _band(repairs, numbers[:, 0])
+            back[lost] = time[lost] + _scaled([one.mean - one.hands for one in repairs], band, numbers[:, 1])
+            by_hand = width - 1 - member.evicted
+            if by_hand:
+                hours[lost] = _scaled([one.hands for one in repairs], band, numbers[:, 2])
             if member.evicted > 1:
-                examined.append(_examined(repairs, time[lost], pool[lost], beyond[lost], numbers[:, 2:]))
+                few = time[lost & (beyond < 0) & (held[pool] < member.evicted)]
+                end = min([end, *few[:1].tolist()])
+                examined.append(_examined(repairs, time[lost], pool[lost], beyond[lost], numbers[:, 2 + by_hand :]))
         if member.latency or member.speed < 1:
             end = min([end, *time[beyond < 0][:1].tolist()])
-        parts.append((time, pool, beyond, back, index))
+        parts.append((time, pool, beyond, back, hours, index))
     return _in_order(parts, examined, end)
 
 
 def _in_order(
-    parts: list[tuple[Floats, Ints, Floats, Floats, int]], examined: list[tuple[Floats, Ints, Floats]], end: float
+    parts: list[tuple[Floats, Ints, Floats, Floats, Floats, int]],
+    examined: list[tuple[Floats, Ints, Floats]],
+    end: float,
 ) -> Strikes:
     none = (np.empty(0), np.empty(0, int), np.empty(0))
     if not parts:
-        return Strikes(none[0], none[1], none[1], none[0], none[0], none, end)
+        return Strikes(none[0], none[1], none[1], none[0], none[0], none[0], none, end)
     time = np.concatenate([part[0] for part in parts])
     order = np.argsort(time, kind="stable")
-    member = np.repeat([part[4] for part in parts], [len(part[0]) for part in parts])
-    pool, beyond, back = (np.concatenate([part[column] for part in parts])[order] for column in (1, 2, 3))
+    member = np.repeat([part[5] for part in parts], [len(part[0]) for part in parts])
+    pool, beyond, back, hours = (np.concatenate([part[column] for part in parts])[order] for column in (1, 2, 3, 4))
     on_suspicion = tuple(map(np.concatenate, zip(*examined, strict=True))) if examined else none
-    return Strikes(time[order], member[order], pool, beyond, back, on_suspicion, end)  # type: ignore[arg-type]
+    return Strikes(time[order], member[order], pool, beyond, back, hours, on_suspicion, end)  # type: ignore[arg-type]
 
 
 def _places(cluster: Cluster, share: Floats) -> tuple[Ints, Floats]:
@@ -120,12 +133,15 @@ def _places(cluster: Cluster, share: Floats) -> tuple[Ints, Floats]:
     return pool, (position - (bounds - weights)[pool]) / each[pool]
 
 
-def _away(repairs: tuple[Repair, ...], share: Floats, number: Floats) -> Floats:
-    """Time in repair, by :meth:`Workshop.prepare`."""
+def _band(repairs: tuple[Repair, ...], share: Floats) -> Ints:
+    """Ways back, by :meth:`Workshop.prepare`."""
     bounds = np.cumsum([band.share for band in repairs])
-    band = np.minimum(np.searchsorted(bounds, share, side="right"), len(repairs) - 1)
-    means: Floats = np.array([band.mean for band in repairs])[band]
-    return means * _exponentials(number)
+    return np.minimum(np.searchsorted(bounds, share, side="right"), len(repairs) - 1)
+
+
+def _scaled(means: list[float], band: Ints, number: Floats) -> Floats:
+    mean: Floats = np.array(means)[band]
+    return mean * _exponentials(number)
 
 
 def _examined(

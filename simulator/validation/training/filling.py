@@ -10,14 +10,15 @@ n_accelerators         the power of two that would be done in a month at 40 % of
 precision              16 bit, or what the catalogue says the model of that name was trained in; in a benchmark the
                        fastest format of the accelerator
 framework              NVIDIA's own on its accelerators, Megatron-Bridge: steps are as tuned as they can be, what others
-                       lose against them is fitted; else unknown
+                       lose against them is fitted; with any schedule of a pipeline since 2024; else unknown
 batch of training      4 million tokens up to a trillion in all, from then on as the root of all tokens (the batch that
                        still pays grows about so, recalled), in sequences a multiple or a power of two
 shape, layout, ...     as for step times (``simulator.validation.filling``, ``proportions``)
 ====================== =================================================================================================
 
-A **benchmark** is a run whose arithmetic takes less than four hours at the 16-bit peak of its cluster: nobody restarts
-it, it was rehearsed, and it is timed from its first step to its last.
+A **benchmark** is a run of fewer tokens than weights, which no model could be trained from, whose arithmetic takes
+less than four hours at the 16-bit peak of its cluster: nobody restarts it, it was rehearsed, and it is timed from its
+first step to its last.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ _USUAL_MFU = 0.4
 _USUAL_BATCH = 2**22  # tokens
 _USUAL_DAYS = 30
 _FEWEST = 8
-_TUNED = "Megatron-Bridge"
+_TUNED, _SCHEDULED = "Megatron-Bridge", "Megatron-Bridge, DualPipe"
+_DUALPIPE = 2024  # year in which pipelines came to hide the exchange of experts
 _BENCHMARK = 4 * HOUR  # arithmetic at peak that ends within it is a benchmark's
 
 
@@ -80,7 +82,7 @@ def steps(run: RunInputs) -> Steps:
     if count is None:
         filled.append("n_accelerators")
         count = 2 ** round(math.log2(max(seconds / (_USUAL_MFU * _USUAL_DAYS * DAY), _FEWEST)))
-    benchmark = seconds / count < _BENCHMARK
+    benchmark = seconds / count < _BENCHMARK and tokens < total
     year = run.year
     if year is None:
         filled.append("year")
@@ -89,7 +91,7 @@ def steps(run: RunInputs) -> Steps:
         "model": run.model, "accelerator": run.accelerator, "year": year, "n_accelerators": count,
         "params_b": run.params_b, "active_params_b": run.active_params_b,
         "precision": _fastest(chip) if benchmark else entry.trained_in if entry else "",
-        "framework": _TUNED if chip.vendor == "NVIDIA" else "",
+        "framework": (_SCHEDULED if year >= _DUALPIPE else _TUNED) if chip.vendor == "NVIDIA" else "",
     }  # fmt: skip
     if not benchmark:
         row |= {"seq_len": (length := _length(entry, year)), "global_batch_seqs": _batch(tokens, length, count)}

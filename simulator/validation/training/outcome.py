@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from simulator.errors import SimulatorError
 from simulator.validation.outcome import repeated
 from simulator.validation.training.predict import RunPrediction, predict
-from simulator.validation.training.rows import Run
+from simulator.validation.training.rows import Run, RunInputs
 
 __all__ = ["RunOutcome", "validate"]
 
@@ -37,21 +37,31 @@ class RunOutcome:
 
 
 def validate(runs: Iterable[Run]) -> list[RunOutcome]:
-    """Predict every run; one that cannot be predicted says why."""
+    """Predict every run; one that cannot be predicted says why.  Runs of the same inputs are predicted once."""
     runs = list(runs)
     named = Counter(run.id for run in runs)
-    return [_outcome(run, named[run.id]) for run in runs]
+    made: dict[RunInputs, RunPrediction | str] = {}
+    return [_outcome(run, made, named[run.id]) for run in runs]
 
 
-def _outcome(run: Run, named: int) -> RunOutcome:
+def _outcome(run: Run, made: dict[RunInputs, RunPrediction | str], named: int) -> RunOutcome:
     measured = _measured(run)
     if run.inputs is None:
         return RunOutcome(run, None, measured, run.fault)
+    if run.inputs not in made:
+        made[run.inputs] = _predicted(run.inputs)
+    prediction = made[run.inputs]
+    if isinstance(prediction, str):
+        return RunOutcome(run, None, measured, prediction)
+    return RunOutcome(run, prediction, measured, "; ".join([*prediction.step.remarks, *repeated(named)]))
+
+
+def _predicted(inputs: RunInputs) -> RunPrediction | str:
+    """The prediction, or why there is none."""
     try:
-        made = predict(run.inputs)
+        return predict(inputs)
     except SimulatorError as impossible:
-        return RunOutcome(run, None, measured, " ".join(str(impossible).split()))
-    return RunOutcome(run, made, measured, "; ".join([*made.step.remarks, *repeated(named)]))
+        return " ".join(str(impossible).split())
 
 
 def _measured(run: Run) -> float | None:

@@ -94,6 +94,8 @@ def predict(run: RunInputs) -> RunPrediction:
     asked = steps(run)
     made = step.predict(asked.inputs)
     useful = 1.0 if asked.benchmark else goodput(asked.parameters, made)
+    if useful <= 0:
+        raise UnreadableError(f"n_accelerators: {made.accelerators:,} are interrupted before they get anything done")
     tuned = asked.tokens / made.tokens_per_s / useful / HOUR
     arithmetic = made.flops_per_token * asked.tokens / asked.peak / useful / HOUR
     found = Runs.load("benchmark" if asked.benchmark else "training")

@@ -16,6 +16,7 @@ __all__ = ["BY", "TARGETS", "scorecard"]
 BY: dict[str, Callable[[RunOutcome, RunPrediction], str]] = {
     "source": lambda one, _: one.run.source or "unnamed source",
     "accelerator": lambda _, made: made.step.accelerator,
+    "framework": lambda _, __: "framework not stated",  # runs have no such column; steps, scored beside them, do
     "precision": lambda _, made: made.step.precision,
     "model": lambda one, _: (one.run.inputs.model if one.run.inputs else "") or "model not stated",
 }
