@@ -28,7 +28,7 @@ __all__ = ["Share", "balanced", "rebalanced"]
 _UNEVEN = "uneven shares"
 _SHARED = ("scaleout", "latency", "hop_latency")  # of the slowest: what all meet when they sum their gradients
 _CUT = ("tensor", "pipeline", "interleave")
-_SETTLED = 4  # cuts whose balance is worked out in whole microbatches
+_SETTLED = 2  # cuts whose balance is worked out in whole microbatches
 _EVEN = 1 - 1e-9  # of two paces that are the same but for rounding
 _MOVES = 64  # of a microbatch each; two or three are usual
 
