@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from simulator.errors import Fault, ScenarioError
@@ -125,6 +126,7 @@ def _scalar(value: Any) -> str:
     return value if _plain(value) else _quoted(value)
 
 
+@lru_cache(maxsize=4096)  # a study writes the same values at many points
 def _plain(text: str) -> bool:
     """Whether the text reads back as itself without quotes, as a value and as a key."""
     if not text.isprintable() or any(mark in text for mark in (": ", " #")) or text != text.strip():
