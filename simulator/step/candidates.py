@@ -99,7 +99,8 @@ class Combinations(NamedTuple):
 def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> Combinations:
     """What there is to choose from, for any number of accelerators."""
     if machine.execution == "gpu":
-        shape = (model.layers, model.heads, model.experts, model.gated)
+        keys = model.heads if model.attention == "mla" else model.key_value_heads
+        shape = (model.layers, model.heads, keys, model.experts, model.gated)
         return _grid(machine.domain, shape, recipe, request)
     tiles = _pick(request.tensor, [1] if machine.execution == "wafer" else _powers(1024))
     micro = _pick(request.microbatch, _powers(min(recipe.batch, 4096)))
@@ -107,9 +108,9 @@ def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: 
 
 
 @lru_cache(maxsize=128)
-def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Combinations:
+def _grid(domain: int, shape: tuple[int, int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Combinations:
     """The same for every number of accelerators, so a ladder of sizes builds it once."""
-    (layers, heads, experts, gated), r = shape, request
+    (layers, heads, keys, experts, gated), r = shape, request
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
     pipeline = [p for p in {*divisors(layers), *_powers(layers)} if p <= 256]
     context = _powers(max(recipe.sequence // _SHORTEST, 1))
@@ -123,7 +124,7 @@ def _grid(domain: int, shape: tuple[int, int, int, bool], recipe: Recipe, reques
         blocks += [
             _crossed(
                 r, tensor=[t], pipeline=[p], interleave=_pick(r.interleave, chunks if schedule == 0 else [1]),
-                context=[c], context_by=_ways(r, c, heads // t), expert=_pick(r.expert, expert),
+                context=[c], context_by=_ways(r, c, heads // t, max(keys / t, 1)), expert=_pick(r.expert, expert),
                 # half a sequence of each of two is as much work as one whole sequence, and half as many keys to pass
                 microbatch=_pick(r.microbatch, micro if c == 1 else [1]), recompute=_recompute(r, kinds),
                 zero=_pick(r.zero, (1, 2, 3) if p == 1 else (1, 2)), sequence_parallel=parallel, schedule=[schedule],
@@ -150,11 +151,17 @@ def _crossed(request: LayoutRequest, **degrees: Sequence[int]) -> Combinations:
     return Combinations(Layouts(**chosen), np.ravel_multi_index(same, shape))
 
 
-def _ways(request: LayoutRequest, context: int, heads: int) -> list[int]:
-    """Ways for ``context`` ranks to get at each other's keys; to exchange ``heads``, these must be enough for all."""
+def _ways(request: LayoutRequest, context: int, heads: int, keys: float) -> list[int]:
+    """Ways worth a look for ``context`` ranks with so many heads of queries and of keys each.
+
+    Around a ring in any case; by all-gather where the ring's blocks would be short, from four ranks on; by all-to-all
+    where that moves less than the keys would, and only where the heads are enough for all.
+    """
     if context == 1:
         return [0]
-    ways = [request.context_by] if request.context_by is not None else CONTEXTS
+    fewer = (heads + keys) / context <= keys
+    ways = [way for way, pays in zip(CONTEXTS, (True, context >= 4, fewer), strict=True) if pays]
+    ways = ways if request.context_by is None else [request.context_by]
     return [CONTEXTS.index(way) for way in ways if way != "all-to-all" or heads % context == 0]
 
 

@@ -21,7 +21,7 @@ from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FEW = 96  # candidates evaluated first: more cost more, fewer leave more that may be faster still
+_FEW = 128  # candidates evaluated first: more cost more, fewer leave more that may be faster still
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 

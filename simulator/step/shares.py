@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 from math import ceil, gcd
 from typing import NamedTuple
 
 import numpy as np
 
+from simulator.step import timing
 from simulator.step.candidates import divisors
 from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
@@ -27,7 +28,7 @@ __all__ = ["Share", "balanced", "rebalanced"]
 _UNEVEN = "uneven shares"
 _SHARED = ("scaleout", "latency", "hop_latency")  # of the slowest: what all meet when they sum their gradients
 _CUT = ("tensor", "pipeline", "interleave")
-_SETTLED = 4  # cuts whose balance is worked out in whole microbatches
+_SETTLED = 2  # cuts whose balance is worked out in whole microbatches
 _EVEN = 1 - 1e-9  # of two paces that are the same but for rounding
 _MOVES = 64  # of a microbatch each; two or three are usual
 
@@ -54,6 +55,16 @@ class _Pool:
     replicas: int
     known: dict[int, Answer] = field(default_factory=dict)
 
+    @cached_property
+    def layouts(self) -> Layouts:
+        """Its layout as the step model takes it."""
+        return Layouts.of([self.layout])
+
+    @cached_property
+    def passes(self) -> timing.Cut:
+        """One microbatch, however many there are."""
+        return timing.cut(self.machine, self.model, self.recipe, self.layouts)
+
     @property
     def weight(self) -> int:
         """Sequences in one microbatch of all of its replicas."""
@@ -67,8 +78,8 @@ class _Pool:
     def step(self, count: int) -> Answer:
         """The step with so many microbatches, all replicas of the job taking as many."""
         if count not in self.known:
-            recipe = replace(self.recipe, batch=count * self.layout.data * self.layout.microbatch)
-            self.known[count] = Answer.of(evaluate(self.machine, self.model, recipe, Layouts.of([self.layout])), 0)
+            recipe, L = replace(self.recipe, batch=count * self.layout.data * self.layout.microbatch), self.layouts
+            self.known[count] = Answer.of(timing.evaluate(self.machine, self.model, recipe, L, passes=self.passes), 0)
         return self.known[count]
 
     def seconds(self, count: int) -> float:

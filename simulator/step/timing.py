@@ -242,14 +242,9 @@ class Stage:
     host: Numbers  # its wait for the host
     slowest: Numbers  # the slowest stage, both ways
     average: Numbers
+    others: Numbers  # the stages beside the slowest, in the mean
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
-
-
-def _others(slowest: Numbers, average: Numbers, L: Layouts) -> Numbers:
-    """The stages beside the slowest, in the mean. [s]"""
-    others: Numbers = (L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1)
-    return others
 
 
 def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
@@ -263,12 +258,14 @@ def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one:
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
     average = (model.depth * per_layer + one.head.total) / L.pipeline
+    # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
+    slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
     return Stage(
         redone=redone,
         host=host,
-        # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
-        slowest=np.maximum(full * per_layer, average if model.next_tokens else ending),
+        slowest=slowest,
         average=average,
+        others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
         returning=full * (one.backward.total + redone.total),
         weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
     )
@@ -329,9 +326,7 @@ def evaluate(
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
         "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(
-            one.slowest, _others(one.slowest, one.average, L), one.returning, one.weights, count, L
-        ),
+        "pipeline bubble": bubble(one.slowest, one.others, one.returning, one.weights, count, L),
         "pipeline transfers": transfers(
             machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
         ),
@@ -366,7 +361,6 @@ def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike:
     stages, alike
         Times of stages, and which of them each layout has.
     """
-    count, slowest = microbatches(recipe.batch, L), stages.slowest[alike]
-    others = _others(slowest, stages.average[alike], L)
+    count, slowest, others = microbatches(recipe.batch, L), stages.slowest[alike], stages.others[alike]
     busy = count * slowest + bubble(slowest, others, stages.returning[alike], stages.weights[alike], count, L)
     return busy * (1 + _crowding(machine, L))

@@ -1,5 +1,6 @@
 """Why a layout wins: neighbours, refusals that name what works, and what the step waits for."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -77,7 +78,7 @@ def test_an_alternative_that_does_not_fit_says_how_much_is_missing(h100, llama):
     assert missing
     for other in missing:
         assert other.slower is None
-        assert "GB" in other.reason
+        assert re.fullmatch(r"does not fit by [\d.,]+ [MGT]B", other.reason)
 
 
 def test_without_interleaving_the_bubble_is_the_reason(llama):
