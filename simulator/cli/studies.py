@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,14 +117,18 @@ def sweep(
     study = study_of(asked, changes, replicas=replicas, precision=precision, plan_only=plan_only)
     check_size(study, yes=yes)
     store = out or Path("runs") / default_name(study)
-    with (
-        engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
-        Lines() if json_lines else Bar(shown=not quiet) as watch,
-    ):
-        found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
-    figure = None if found.interrupted else store.with_suffix(".png")
-    with suppress(KeyboardInterrupt) if found.interrupted else nullcontext():  # the second Ctrl-C may come only now
+    found = None
+    try:
+        with (
+            engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
+            Lines() if json_lines else Bar(shown=not quiet) as watch,
+        ):
+            found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
+        figure = None if found.interrupted else store.with_suffix(".png")
         _show(store, as_json=as_json, quiet=quiet, figure=figure)
+    except KeyboardInterrupt:  # the second Ctrl-C may come when all has been saved
+        if found is None or not found.interrupted:
+            raise
     if found.interrupted:
         there = found.progress.before + found.progress.done
         typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)
