@@ -16,7 +16,7 @@ from simulator.step.candidates import divisors
 from simulator.step.fitting import Answer, evaluate
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine, slowest
-from simulator.step.memory import usable
+from simulator.step.memory import Footprint, footprint, usable
 from simulator.step.pipeline import microbatches
 from simulator.step.recomputation import eased
 from simulator.step.search import obstacles
@@ -53,7 +53,7 @@ class _Pool:
     recipe: Recipe
     layout: Layout
     replicas: int
-    known: dict[int, Answer] = field(default_factory=dict)
+    known: dict[int, float] = field(default_factory=dict)
 
     @cached_property
     def layouts(self) -> Layouts:
@@ -75,16 +75,24 @@ class _Pool:
         """Dense peak of its accelerators. [FLOP/s]"""
         return self.replicas * self.layout.model_parallel * self.machine.rated
 
+    @cached_property
+    def memory(self) -> Footprint:
+        """Of some number of microbatches, for what only asks how long they take."""
+        return footprint(self.machine, self.model, self.recipe, self.layouts)
+
     def step(self, count: int) -> Answer:
         """The step with so many microbatches, all replicas of the job taking as many."""
-        if count not in self.known:
-            recipe, L = replace(self.recipe, batch=count * self.layout.data * self.layout.microbatch), self.layouts
-            self.known[count] = Answer.of(timing.evaluate(self.machine, self.model, recipe, L, passes=self.passes), 0)
-        return self.known[count]
+        return Answer.of(self._evaluated(count, None), 0)
 
     def seconds(self, count: int) -> float:
         """Its time. [s]"""
-        return self.step(count).step.total
+        if count not in self.known:
+            self.known[count] = float(self._evaluated(count, self.memory).total[0])
+        return self.known[count]
+
+    def _evaluated(self, count: int, memory: Footprint | None) -> timing.Evaluation:
+        recipe = replace(self.recipe, batch=count * self.layout.data * self.layout.microbatch)
+        return timing.evaluate(self.machine, self.model, recipe, self.layouts, self.passes, memory)
 
 
 def balanced(
@@ -208,15 +216,17 @@ def _settled(pools: list[_Pool], recipe: Recipe, near: Sequence[float] = ()) -> 
     level = near or _level(pools, turns, recipe.batch)
     whole = [max(int(n / turn), 1) * turn for n, turn in zip(level, turns, strict=True)]
     numbers = _moved(pools, turns, whole, recipe.batch)
-    if not all(pool.step(n).memory.margin >= 0 for pool, n in zip(pools, numbers, strict=True)):
+    answers = [pool.step(n) for pool, n in zip(pools, numbers, strict=True)]
+    fullest = min((answer.memory for answer in answers), key=lambda held: held.margin)
+    if fullest.margin < 0:
         return None
     shares = tuple(
-        Share(pool.machine.name, pool.replicas, n, pool.layout, pool.seconds(n))
-        for pool, n in zip(pools, numbers, strict=True)
+        Share(pool.machine.name, pool.replicas, n, pool.layout, answer.step.total)
+        for pool, n, answer in zip(pools, numbers, answers, strict=True)
     )
     most = max(range(len(pools)), key=lambda i: pools[i].replicas)
-    fullest = min((pool.step(n).memory for pool, n in zip(pools, numbers, strict=True)), key=lambda held: held.margin)
-    return Answer(pools[most].layout, _together(pools, numbers, recipe), fullest), shares
+    together = _together(pools, numbers, [answer.step for answer in answers], recipe)
+    return Answer(pools[most].layout, together, fullest), shares
 
 
 def _fill(machines: Sequence[Machine], rooms: Sequence[int], asked: int, unit: int) -> list[int]:
@@ -301,14 +311,13 @@ def _moved(pools: Sequence[_Pool], turns: Sequence[int], numbers: list[int], bat
     return numbers
 
 
-def _together(pools: Sequence[_Pool], numbers: Sequence[int], recipe: Recipe) -> StepTime:
+def _together(pools: Sequence[_Pool], numbers: Sequence[int], steps: Sequence[StepTime], recipe: Recipe) -> StepTime:
     """The job's step: parts are means over the pools by their peak, and what the quicker ones wait is one more.
 
     Weighted so, the first part is the model's arithmetic over the peak of all accelerators, as MFU is defined.  What
     the microbatches hold beyond the batch counts as arithmetic below peak, as it does in one pool.
     """
     peak = sum(pool.peak for pool in pools)
-    steps = [pool.step(n).step for pool, n in zip(pools, numbers, strict=True)]
     pace = max(step.total for step in steps)
     names = reduce(lambda seen, step: seen | dict.fromkeys(name for name, _ in step.parts), steps, dict[str, None]())
     parts = dict.fromkeys(names, 0.0) | {_UNEVEN: 0.0}
