@@ -131,7 +131,7 @@ def ladder(
     under: dict[float, list[Size]] = defaultdict(list)  # by the power there is
     refusal: PlanError | None = None
 
-    def add(size: Size, equal: Answer, like: Sequence[Share] = ()) -> Rung:
+    def add(size: Size, equal: Answer, like: Sequence[Share] | None = None) -> Rung:
         clock = clock_of(size, pools)
         answer, shares = shared(parts, job, model, size.nodes, clock, equal, like)
         used = nodes_of(shares, size.nodes, pools) if shares else _used(size.nodes, pools, answer)

@@ -18,7 +18,7 @@ Nodes = tuple[int, ...]
 
 def shared(
     parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, clock: float, equal: Answer,
-    like: Sequence[Share] = (),
+    like: Sequence[Share] | None = None,
 ) -> tuple[Answer, tuple[Share, ...]]:  # fmt: skip
     """The step with shares balanced by speed, where that beats ``equal`` shares; one pool has nothing to balance.
 
@@ -27,15 +27,16 @@ def shared(
     clock
         Over the highest, in all pools.
     like
-        The shares of a larger size that this one is what failures left of.
+        The shares of a larger size that this one is what failures left of; none where equal shares were best there,
+        and so are here.
     """
     used = [pool for pool, count in enumerate(nodes) if count]
-    if len(used) < 2:
+    if len(used) < 2 or (like is not None and not like):
         return equal, ()
     machines = tuple(slowed(parts.machine(pool, job), clock) for pool in used)
     counts = tuple(nodes[pool] * parts.nodes[pool].accelerators for pool in used)
     recipe, request = job.recipe(model.context), LayoutRequest() if job.layout == "fastest" else job.layout
-    if len(like) == len(used):
+    if like is not None and len(like) == len(used):
         found = rebalanced(machines, counts, model, recipe, request, like)
     else:
         found = _balanced(machines, counts, model.name, recipe, request, equal)
