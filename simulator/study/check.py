@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator.errors import Fault, ScenarioError, SimulatorError, did_you_mean
@@ -68,9 +68,9 @@ def output_faults(study: Study) -> Iterator[tuple[Path, str]]:
             yield path, f"unknown output {name!r}{hint}" if hint else str(unknown).removeprefix("outputs: ")
 
 
-def evidence_faults(study: Study) -> Iterator[tuple[Path, str]]:
-    """Evidence about something the study does not have."""
-    known = [*study.factors, *study.set, *type(study).model_fields]
+def evidence_faults(study: Study, factors: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Evidence about something the study does not have; its ``factors`` as written, the faulty ones too."""
+    known = [*factors, *study.set, *type(study).model_fields]
     for name in study.evidence:
         if name not in known:
             yield ("evidence", name), f"expected a factor, or another key of the study{_or_list(name, study.factors)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +23,8 @@ from simulator.study.schema import DesignRequest, Study
 __all__ = ["is_study", "read_study", "study_of"]
 
 _CLOSING = {"[": "]", "{": "}", '"': '"', "'": "'"}
+_BY_NAME = ("set", "factors", "evidence")  # sections whose entries are right or wrong one by one
+_NAMELESS = {"name": "nameless", "question": "nothing that can be read"}  # for want of those of the file
 
 
 def read_study(path: str | os.PathLike[str], *, changes: Sequence[str] = (), **asked: Any) -> Study:
@@ -141,18 +143,24 @@ def _parts(text: str) -> Iterator[str]:
 def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Path | None) -> Study:
     """The document as a study, or all of its faults after the ``earlier`` ones."""
     found: dict[Path, str] = {}
-    study = None
     try:
-        study = Study.model_validate(document.data)
+        study: Study | None = Study.model_validate(document.data)
     except ValidationError as invalid:
         for path, message in translated(invalid.errors(include_url=False, include_input=False), document.data, Study):
             found.setdefault(path, message)
+        study = _rest(document.data, found)
     faults = [*earlier, *(document.fault(path, message) for path, message in found.items())]
     if study is not None:
         endless = not all(map(levels, study.factors.values()))
         if endless and study.objective is not None and "design" not in document.data:
             study = study.model_copy(update={"design": DesignRequest(kind="search")})
-        inside = (*design_faults(study), *path_faults(study), *output_faults(study), *evidence_faults(study))
+        design = () if any(path[0] == "design" for path in found) else design_faults(study)
+        inside = (
+            *design,
+            *path_faults(study),
+            *output_faults(study),
+            *evidence_faults(study, document.data.get("factors") or ()),
+        )
         faults += [document.fault(path, message) for path, message in inside]
         study, outside = _on_base(study, document, folder)
         faults += outside
@@ -160,6 +168,22 @@ def _checked(document: Document, earlier: Sequence[Fault], *, folder: pathlib.Pa
         shown = dict.fromkeys(_as_asked(fault) for fault in faults)
         raise ScenarioError(sorted(shown, key=lambda fault: (fault.file, fault.line or 0)))
     return study
+
+
+def _rest(data: Any, wrong: Iterable[Path]) -> Study | None:
+    """What is right of a study that is not, so that its other faults are told too; None if nothing can be said."""
+    rest = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for path in wrong:
+        if not path:
+            return None
+        if path[0] in _BY_NAME and len(path) > 1 and isinstance(rest.get(path[0]), dict):
+            rest[path[0]].pop(path[1], None)
+        else:
+            rest.pop(path[0], None)
+    try:
+        return Study.model_validate(_NAMELESS | rest)
+    except ValidationError:
+        return None
 
 
 def _as_asked(fault: Fault) -> Fault:

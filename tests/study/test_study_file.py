@@ -220,6 +220,15 @@ def test_all_mistakes_come_at_once(written):
     assert len(faults(read_study, written("name: My Study\nbase: nowhere\n" + body))) == 7
 
 
+def test_what_is_wrong_by_itself_hides_no_value_that_the_base_refuses(written):
+    body = "factors:\n  failures.scael: [1]\n  site.pue: [1, 0.5]\n  cluster.spares: {from: 2 %, to: 1 %, steps: 2}\n"
+    body += "design: sobool\noutputs: [cots]\nevidence: {cluster.spares: 'choice: any'}\n"
+    told = faults(read_study, written(HEAD + body))
+    assert [line.split(": ")[1] for line in told] == [
+        "factors.failures.scael.0", "factors.site.pue.1", "factors.cluster.spares", "design", "outputs.0",
+    ]  # fmt: skip
+
+
 def test_a_base_that_is_not_there_or_wrong_is_told_at_its_own_line(written, tmp_path):
     text = HEAD.replace("colossus-100k", "colosus")
     (told,) = faults(read_study, written(text + "factors: {site.pue: [1]}\n"))
