@@ -19,7 +19,7 @@ from simulator.units import YEAR, Unit
 from simulator.workload import TrainingJob
 from simulator.workload.queue import Queue
 
-__all__ = ["HORIZON_LIMIT", "NAME_LIMIT", "SHORT", "SLUG", "TRACED", "Scenario"]
+__all__ = ["HORIZON_LIMIT", "NAME_LIMIT", "SHORT", "SLUG", "TRACED", "Evidence", "OneLine", "Scenario", "Slug"]
 
 HORIZON_LIMIT = 100 * YEAR
 NAME_LIMIT = 80  # characters; a folder and a file are called by the name
@@ -33,6 +33,22 @@ def _evidence(written: str) -> str:
         forms = "'source KEY, KEY', 'claim KEY, KEY', 'choice: reason' or 'estimate: reason'"
         raise ValueError(f"expected {forms}; got {written!r}")
     return written.strip()
+
+
+def _slug(name: str) -> str:
+    if not SLUG.fullmatch(name):
+        raise ValueError(f"expected lower-case letters, digits and dashes, e.g. 'colossus-200k'; got {name!r}")
+    return name
+
+
+def _one_line(question: str) -> str:
+    if len(question.strip().splitlines()) != 1:
+        raise ValueError(f"expected one line; got {question!r}")
+    return question.strip()
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 # sections that may be written as one name, and the key the name stands for
@@ -51,10 +67,10 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
+    name: Slug = Field(
         description="lower-case letters, digits and dashes; names the results folder", max_length=NAME_LIMIT
     )
-    question: str = Field(description="what the scenario asks, in one line", min_length=1, max_length=400)
+    question: OneLine = Field(description="what the scenario asks, in one line", min_length=1, max_length=400)
     start: dt.date = Field(description="day on which the clock starts, e.g. 2024-09-02")
     cluster: Cluster = Field(description="machines, the dates they arrive on, and the network between them")
     site: SiteRequest = Field(description="entry of the sites shelf, or its name and what differs from it")
@@ -74,20 +90,6 @@ class Scenario(BaseModel):
         default={}, description="dotted path: source KEY, claim KEY, choice: reason or estimate: reason"
     )
     notes: str = Field(default="", description="anything a reader should know")
-
-    @field_validator("name")
-    @classmethod
-    def _slug(cls, name: str) -> str:
-        if not SLUG.fullmatch(name):
-            raise ValueError(f"expected lower-case letters, digits and dashes, e.g. 'colossus-200k'; got {name!r}")
-        return name
-
-    @field_validator("question")
-    @classmethod
-    def _one_line(cls, question: str) -> str:
-        if len(question.strip().splitlines()) != 1:
-            raise ValueError(f"expected one line; got {question!r}")
-        return question.strip()
 
     @field_validator("jobs")
     @classmethod

@@ -11,7 +11,7 @@ from simulator.plan import plan
 from simulator.results.columns import names
 from simulator.results.summary import summarise
 from simulator.scenario import Scenario
-from simulator.units import DAY, HOUR
+from simulator.study.outputs import answered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _AS_THEY_ARE = ("tokens_per_second", "mfu", "goodput", "energy_MWh", "peak_power_MW", "carbon_tCO2e")
-_MEGA = 1e6
 
 
 def compare(scenarios: Sequence[Scenario], *, seed: int | None = None) -> pd.DataFrame:
@@ -49,18 +48,5 @@ def _row(scenario: Scenario, seed: int | None) -> dict[str, Any]:
         return {"finished": False, "problem": str(impossible)}
     log = simulate(planned, seed=planned.seed if seed is None else seed)
     summary = summarise(planned, log)
-    return {
-        "accelerators": sum(job.rungs[0].accelerators for job in planned.jobs),
-        "finished": summary.finished,
-        "finish_date": summary.projected_finish_date,
-        "time_to_train_d": _over(summary.projected_time_to_train_s, DAY),
-        "mtti_h": _over(summary.mtti_s, HOUR),
-        "cost_usd": summary.projected_cost_usd,
-        "cost_usd_per_million_tokens": _over(summary.projected_cost_usd, summary.tokens_target / _MEGA),
-        **{name: getattr(summary, name) for name in _AS_THEY_ARE},
-        "problem": "",
-    }  # fmt: skip
-
-
-def _over(value: float | None, unit: float) -> float | None:
-    return None if value is None else value / unit
+    as_they_are = {name: getattr(summary, name) for name in _AS_THEY_ARE}
+    return answered(planned, summary) | as_they_are | {"problem": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,17 +19,17 @@ __all__ = ["Design", "Drawn", "Listed", "Tried", "design_of"]
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(ABC):
     """Points by number.  ``point(i)`` costs the same for any i, and no list of all of them is ever made."""
 
     factors: Mapping[str, Any]
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def levels(self, index: int) -> tuple[Level, ...]:
         """The value of each factor at a point, in the order of the factors."""
-        raise NotImplementedError
 
     def point(self, index: int) -> tuple[str, ...]:
         """The ``path=value`` changes of a point, as ``simgpu run SCENARIO --set`` takes them."""

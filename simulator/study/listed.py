@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from itertools import accumulate
 from typing import Annotated, Any
@@ -14,12 +15,12 @@ from simulator.study.level import Form, Level
 __all__ = ["Choice", "Values", "Variants"]
 
 
-class _Listed:
+class _Listed(ABC):
     """Forms with a list of values; a sampled design takes them with equal chances."""
 
     @property
-    def _written(self) -> tuple[Any, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def _written(self) -> tuple[Any, ...]: ...
 
     def __len__(self) -> int:
         return len(self._written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from functools import cached_property
 from statistics import NormalDist
 from typing import Annotated, Any, ClassVar, Literal
@@ -32,22 +33,22 @@ Number = Annotated[
 Whole = Annotated[bool, Field(description="round to whole numbers; on by itself where the scenario counts")]
 
 
-class Measured(Form):
+class Measured(Form, ABC):
     """Forms made of numbers with a unit; values are written in the unit of the first."""
 
     ends: ClassVar[bool] = False  # whether values reach both ends of what is written, rather than fade out
     whole: Whole = False
 
     @property
-    def _unit(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _unit(self) -> str: ...
 
     def _in_unit(self, written: Any) -> float:
         number, unit = quantity(written)
         return number * ratio(unit, self._unit)
 
-    def _value(self, share: float) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _value(self, share: float) -> float: ...
 
     def _level(self, path: str, value: float, digits: int) -> Level:
         text = f"{round(value)}" if self.whole else f"{value:.{digits}g}"

@@ -44,9 +44,9 @@ def expected(found: Point, outputs: Sequence[str]) -> dict[str, Value]:
     return {name: getattr(found, name) for name in outputs}
 
 
-def lived(made: Plan, summary: Summary, outputs: Sequence[str]) -> dict[str, Value]:
-    """The outputs of one run."""
-    found: dict[str, Value] = {
+def answered(made: Plan, summary: Summary) -> dict[str, Value]:
+    """What one run says of size, end and price: of the whole job, carried on at the last rate if it has no end."""
+    return {
         "accelerators": sum(job.rungs[0].accelerators for job in made.jobs),
         "finished": summary.finished,
         "finish_date": summary.projected_finish_date,
@@ -55,6 +55,11 @@ def lived(made: Plan, summary: Summary, outputs: Sequence[str]) -> dict[str, Val
         "cost_usd": summary.projected_cost_usd,
         "cost_usd_per_million_tokens": _over(summary.projected_cost_usd, summary.tokens_target / _MEGA),
     }
+
+
+def lived(made: Plan, summary: Summary, outputs: Sequence[str]) -> dict[str, Value]:
+    """The outputs of one run."""
+    found = answered(made, summary)
     if any(name not in found for name in outputs):
         found = {**flat(summary), **found}
     return {name: found.get(name, 0.0) for name in outputs}  # a cause that never came up cost nothing

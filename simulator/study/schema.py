@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from simulator.scenario.expectation import Expect
-from simulator.scenario.schema import NAME_LIMIT, SLUG, Evidence
+from simulator.scenario.schema import NAME_LIMIT, Evidence, OneLine, Slug
 from simulator.scenario.write import on_one_line
 from simulator.study.factor import Factor, levels
 from simulator.units import DAY, HOUR, Fraction
@@ -114,8 +114,8 @@ class Objective(_Section):
 class Study(_Section):
     """Many what-ifs of one scenario, checked and frozen."""
 
-    name: str = Field(description="lower-case letters, digits and dashes; names the store", max_length=NAME_LIMIT)
-    question: str = Field(description="what the study asks, in one line", min_length=1, max_length=400)
+    name: Slug = Field(description="lower-case letters, digits and dashes; names the store", max_length=NAME_LIMIT)
+    question: OneLine = Field(description="what the study asks, in one line", min_length=1, max_length=400)
     base: str = Field(description="scenario file, or name of a packaged one, that everything starts from", min_length=1)
     set: dict[str, Any] = Field(default={}, description="changes of the base for all points: dotted path: value")
     factors: dict[str, Factor] = Field(
@@ -148,20 +148,6 @@ class Study(_Section):
         default={}, description="factor: source KEY, claim KEY, choice: reason or estimate: reason"
     )
     notes: str = Field(default="", description="anything a reader should know")
-
-    @field_validator("name")
-    @classmethod
-    def _slug(cls, name: str) -> str:
-        if not SLUG.fullmatch(name):
-            raise ValueError(f"expected lower-case letters, digits and dashes, e.g. 'colossus-size'; got {name!r}")
-        return name
-
-    @field_validator("question")
-    @classmethod
-    def _one_line(cls, question: str) -> str:
-        if len(question.strip().splitlines()) != 1:
-            raise ValueError(f"expected one line; got {question!r}")
-        return question.strip()
 
     @model_validator(mode="after")
     def _arithmetic(self) -> Study:
