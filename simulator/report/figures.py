@@ -395,7 +395,7 @@ _FAMILIES = {
     "hopper": (BLUE, "s", "NVIDIA H100, H200"),
     "blackwell": (GREEN, "^", "NVIDIA B200, GB200"),
     "blackwell-ultra": (GREEN, "v", "NVIDIA B300, GB300"),
-    "ascend": (BLACK, "x", "Huawei Ascend"),
+    "ascend": (BLACK, "X", "Huawei Ascend"),
     "tpu": (VERMILION, "D", "Google TPU"),
     "trainium": (PURPLE, "P", "AWS Trainium"),
     "gaudi": (SKY, "X", "Intel Gaudi"),
