@@ -107,7 +107,7 @@ def combinations(machine: Machine, model: Transformer, recipe: Recipe, request: 
     return _crossed(request, tensor=tiles, microbatch=micro, recompute=_recompute(request, (0, 2)))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def _grid(domain: int, shape: tuple[int, int, int, int, bool], recipe: Recipe, request: LayoutRequest) -> Combinations:
     """The same for every number of accelerators, so a ladder of sizes builds it once."""
     (layers, heads, keys, experts, gated), r = shape, request

@@ -87,7 +87,7 @@ class _Cuts(NamedTuple):
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
     cuts, alike = combinations(machine, model, recipe, request)
     fits = roomy = least_bytes(machine, model, recipe, cuts) <= usable(machine)
