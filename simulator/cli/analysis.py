@@ -21,11 +21,13 @@ from simulator.cli.studies import (
     StudyAsked,
     Workers,
     Yes,
+    check_ended,
     check_size,
     engine_of,
+    perform,
     study_of,
 )
-from simulator.cli.terminal import INTERRUPTED, MISSED, AsJson, Progress, Quiet, print_json, print_text
+from simulator.cli.terminal import INTERRUPTED, MISSED, AsJson, Progress, Quiet, print_json, print_text, uncut
 from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
@@ -60,11 +62,10 @@ def sensitivity(
     quiet: Quiet = False,
 ) -> None:
     """Say which factors an output hangs on: Sobol indices over the study's ranges and distributions."""
-    from simulator.cli.progress import Bar, Lines
     from simulator.report.sought import moves_most, sensitivity_dict
     from simulator.study.picture import headline
     from simulator.study.sensitivity import analysed, figure, installed, sampled, values_of
-    from simulator.study.sweep import default_name, sweep
+    from simulator.study.sweep import default_name
 
     installed()
     given = {} if output is None else {"outputs": [output]}
@@ -72,13 +73,10 @@ def sensitivity(
     study = sampled(study, base=base)
     check_size(study, yes=yes)
     store = out or Path("runs") / default_name(study)
-    with (
-        engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
-        Lines() if json_lines else Bar(shown=not quiet) as watch,
-    ):
-        swept = sweep(study, store, chosen, watch=watch, stopping=watch.stopping)
-    if swept.interrupted:
-        _end(store)
+    with uncut() as end:
+        with engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen:
+            swept = perform(study, store, chosen, end, json_lines=json_lines, quiet=quiet)
+        check_ended(swept, store)
     found = [analysed(name, tuple(study.factors), values_of(store, name)) for name in study.outputs]
     named = headline(study.name, study.question)
     pictures = []
@@ -101,11 +99,6 @@ def _draw(drawn: Figure, path: Path) -> None:
     from simulator.report.folder import write
 
     write(path, partial(figures.save, drawn))
-
-
-def _end(store: Path) -> None:
-    typer.echo(f"interrupted; what is done is kept in {store}, and the same command goes on from there", err=True)
-    raise typer.Exit(INTERRUPTED)
 
 
 def optimise(
@@ -149,7 +142,8 @@ def optimise(
     ):
         found = search(study, store, chosen, trials=trials, watch=watch)
     if found.interrupted:
-        _end(store)
+        typer.echo(f"interrupted; what is done is kept in {store}, and the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED)
     picture, named = store.with_suffix(".png"), headline(study.name, study.question)
     _draw(draw(found, headline=named), picture)
     if as_json:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.terminal import INTERRUPTED, MISTAKE, AsJson, Quiet, print_json, print_text, share
+from simulator.cli.terminal import INTERRUPTED, MISTAKE, AsJson, Quiet, print_json, print_text, share, uncut
 from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
     from simulator.study.engines import Engine
     from simulator.study.findings import Finding, Overview
     from simulator.study.schema import Study
+    from simulator.study.sweep import Swept
 
 __all__ = ["results", "sweep"]
 
@@ -110,28 +111,44 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Answer a scenario at many points: a study file, or lists behind --set; what is done already is kept."""
-    from simulator.cli.progress import Bar, Lines
     from simulator.study.sweep import default_name
-    from simulator.study.sweep import sweep as perform
 
     study = study_of(asked, changes, replicas=replicas, precision=precision, plan_only=plan_only)
     check_size(study, yes=yes)
     store = out or Path("runs") / default_name(study)
-    found = None
-    try:
-        with (
-            engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen,
-            Lines() if json_lines else Bar(shown=not quiet) as watch,
-        ):
-            found = perform(study, store, chosen, watch=watch, stopping=watch.stopping)
+    with uncut() as end:
+        with engine_of(engine, workers=workers, address=address, quiet=quiet) as chosen:
+            found = perform(study, store, chosen, end, json_lines=json_lines, quiet=quiet)
         figure = None if found.interrupted else store.with_suffix(".png")
         _show(store, as_json=as_json, quiet=quiet, figure=figure)
-    except KeyboardInterrupt:  # the second Ctrl-C may come when all has been saved
-        if found is None or not found.interrupted:
-            raise
+        check_ended(found, store)
+
+
+def perform(
+    study: Study, store: Path, engine: Engine, end: Callable[[], None], *, json_lines: bool, quiet: bool
+) -> Swept:
+    """Sweep under the eyes of whoever waits; ``end`` hears of the first Ctrl-C."""
+    from simulator.cli.progress import Bar, Lines
+    from simulator.study.sweep import sweep
+
+    with Lines() if json_lines else Bar(shown=not quiet) as watch:
+
+        def stopping() -> None:
+            end()
+            watch.stopping()
+
+        return sweep(study, store, engine, watch=watch, stopping=stopping)
+
+
+def check_ended(found: Swept, store: Path) -> None:
+    """Of a sweep that was interrupted, say what is done and end."""
     if found.interrupted:
         there = found.progress.before + found.progress.done
-        typer.echo(f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}", err=True)
+        typer.echo(
+            f"interrupted: {there:,} of {found.progress.total:,} tasks done and kept in {store}; "
+            "the same command goes on from there",
+            err=True,
+        )
         raise typer.Exit(INTERRUPTED)
 
 

@@ -6,8 +6,9 @@ Results go to stdout, messages to stderr.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANSWERED", "CODES", "INTERRUPTED", "MISSED", "MISTAKE", "UNFINISHED", "AsJson", "Asked", "Changes", "Commands",
-    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text", "share",
+    "Out", "Progress", "Quiet", "Seed", "complete", "console", "print_json", "print_text", "share", "uncut",
 ]  # fmt: skip
 
 ANSWERED, MISSED, MISTAKE, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -52,6 +53,29 @@ def _told() -> Iterator[None]:
             raise typer.Exit(UNREAD) from None
         typer.echo(f"standard output: cannot be written: {refused.strerror or refused}", err=True)
         raise typer.Exit(MISTAKE) from None
+
+
+@contextmanager
+def uncut() -> Iterator[Callable[[], None]]:
+    """Ctrl-C as ever, until what is yielded has been called: from there on it is ignored.
+
+    A command that has been asked to end saves and says what is done, and a further Ctrl-C must not cut that off.
+    """
+    ending = False
+
+    def end() -> None:
+        nonlocal ending
+        ending = True
+
+    def heard(number: int, frame: Any) -> None:
+        if not ending:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield end
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _let_go(stream: Any) -> None:

@@ -290,7 +290,11 @@ class _Sweep:
     def _interrupts(self) -> Iterator[None]:
         """The first Ctrl-C stops what is not yet under way, the second everything."""
 
+        over = False
+
         def asked(number: int, frame: Any) -> None:
+            if over:
+                return
             if self._stopped:
                 raise KeyboardInterrupt
             self._stopped = True
@@ -303,6 +307,9 @@ class _Sweep:
             return
         before = signal.signal(signal.SIGINT, asked)
         try:
-            yield
+            try:
+                yield
+            finally:
+                over = True  # so that none comes between here and there, and this handler stays for ever
         finally:
             signal.signal(signal.SIGINT, before)
