@@ -94,6 +94,11 @@ def test_hands_that_fall_behind_are_counted():
     assert books.crew_seconds == pytest.approx(books.faults * 4 * 3600, rel=0.15)
 
 
+def test_crews_that_no_repair_needs_are_refused():
+    with pytest.raises(PlanError, match=r"crews: expected some hands-on time in failures\.repair.*got 2 crews"):
+        planned("failures.crews=2")
+
+
 def test_a_cluster_that_drains_says_when_and_what_would_save_it():
     scenario = repairs(read("jobs.llama.minimum=16_000", "failures.scale=3"), mean=3000 * DAY)
     with pytest.raises(PlanError, match=r"drains: .* after some .* d fewer are left .* would save it"):
