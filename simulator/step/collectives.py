@@ -70,7 +70,8 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     The taper above a tier binds only in as far as the group's rings really leave it: with m members below the tier,
     m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
     """
-    spans, tapers, light = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers, machine.fibre))
+    column = (-1, *(1,) * np.broadcast(size, stride).ndim)
+    spans, tapers, light = (np.reshape(tiers, column) for tiers in (machine.spans, machine.tapers, machine.fibre))
     inside, below = (_within(ranks, size, stride) for ranks in (machine.domain, spans))
     crosses, leaves = size > inside, size > below
     shares = np.where(leaves, np.minimum(1, below / inside / tapers), 1.0)

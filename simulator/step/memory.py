@@ -241,8 +241,8 @@ def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     again = 0.0 * each
     if full_again.any():
         again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))
-    most = np.maximum(again, logits) + gathered(model, recipe, L)
-    again = again + gathered(model, recipe, L)
+    collected = gathered(model, recipe, L)
+    most, again = np.maximum(again, logits) + collected, again + collected
     layers = _kinds(full, full, np.where(L.two_way, full, last))
     # in the host's memory but for the layer that arrives and the one that leaves
     kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ model and source of seeds/measurements/throughput.csv, 250 rows of up to 11,616 
 -0.004 (Megatron-Core README) to 0.05 (MLPerf v4.0), with a median of 0.021.
 """
 
-__all__ = ["Cut", "Evaluation", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
+__all__ = ["Cut", "Evaluation", "Pace", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +126,29 @@ def _data_parallel(
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
-    total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    of_experts = experts.ranks(recipe, L)
-    spread = (inside, L.tensor), (L.tensor * inside / of_experts, of_experts)
-    for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
-        who = group(machine, np.maximum(ranks, 1), stride)
-        gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
-        buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
-        times = np.array([pieces, pieces, buckets, buckets])
-        each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
-        scattered, gathered, reduced, renewed = each
-        by_stage = [all_reduce(who, gradients), reduced + renewed, count * scattered + gathered]
-        total = total + np.select(
-            [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
-        )
-        if L.shard.any():
-            copies = group(machine, L.replicas / inside, stride * who.size)
-            total = total + all_reduce(copies, gradients / who.size)
+    parameters, ranks, stride = held[0][None], inside[None], L.tensor[None]
+    if model.experts:  # a second row: theirs
+        of_experts = experts.ranks(recipe, L)
+        ranks, stride = np.array([inside, L.tensor * inside / of_experts]), np.array([L.tensor, of_experts])
+        parameters = np.array(held)
+    who = group(machine, np.maximum(ranks, 1), stride)
+    gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
+    buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
+    pieces = np.broadcast_to(pieces, buckets.shape)
+    times = np.array([pieces, pieces, buckets, buckets])
+    each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
+    scattered, gathered, reduced, renewed = each
+    by_stage = (
+        all_reduce(who, gradients),
+        reduced + renewed,
+        count * scattered + gathered,
+        count * (gathers * gathered + scattered),
+    )
+    total: Numbers = np.choose(L.zero.astype(int), by_stage).sum(axis=0)
+    if L.shard.any():
+        copies = group(machine, L.replicas / inside, stride * who.size)
+        total = total + all_reduce(copies, gradients / who.size).sum(axis=0)
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
@@ -234,17 +240,27 @@ def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut
     return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
 
 
+class Pace(NamedTuple):
+    """One microbatch through the stages, as far as a schedule hangs on it. [s]"""
+
+    slowest: Numbers  # the slowest stage, both ways
+    others: Numbers  # the stages beside it, in the mean
+    returning: Numbers  # the backward pass of a full stage
+    weights: Numbers  # the part of it that the gradients of weights take
+
+    def where(self, chosen: NDArray[np.intp]) -> Pace:
+        """The same of the layouts at the indices ``chosen``."""
+        return Pace(*(times[chosen] for times in self))
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One microbatch through the stages. [s]"""
 
     redone: Pass  # what an average layer recomputes
     host: Numbers  # its wait for the host
-    slowest: Numbers  # the slowest stage, both ways
     average: Numbers
-    others: Numbers  # the stages beside the slowest, in the mean
-    returning: Numbers  # the backward pass of a full stage
-    weights: Numbers  # the part of it that the gradients of weights take
+    paced: Pace
 
 
 def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
@@ -260,15 +276,13 @@ def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one:
     average = (model.depth * per_layer + one.head.total) / L.pipeline
     # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
     slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
-    return Stage(
-        redone=redone,
-        host=host,
+    paced = Pace(
         slowest=slowest,
-        average=average,
         others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
         returning=full * (one.backward.total + redone.total),
         weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
     )
+    return Stage(redone, host, average, paced)
 
 
 def _crowding(machine: Machine, L: Layouts) -> Numbers:
@@ -325,10 +339,10 @@ def evaluate(
         "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
-        "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(one.slowest, one.others, one.returning, one.weights, count, L),
+        "stage imbalance": count * (one.paced.slowest - one.average),
+        "pipeline bubble": bubble(*one.paced, count, L),
         "pipeline transfers": transfers(
-            machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
+            machine, model.hidden, recipe.sequence, count, one.paced.slowest, L, overlap=recipe.overlap
         ),
         "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
@@ -348,19 +362,14 @@ def evaluate(
     )
 
 
-def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike: NDArray[np.intp]) -> Numbers:
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, paced: Pace) -> Numbers:
     """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
 
         T ≥ (m · t_slowest + bubble) · (1 + crowding)
 
-    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``stages``
-    only add to it.
-
-    Parameters
-    ----------
-    stages, alike
-        Times of stages, and which of them each layout has.
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those that ``paced``
+    knows of only add to it.
     """
-    count, slowest, others = microbatches(recipe.batch, L), stages.slowest[alike], stages.others[alike]
-    busy = count * slowest + bubble(slowest, others, stages.returning[alike], stages.weights[alike], count, L)
+    count = microbatches(recipe.batch, L)
+    busy = count * paced.slowest + bubble(*paced, count, L)
     return busy * (1 + _crowding(machine, L))
