@@ -97,7 +97,7 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
         fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first))
-    paced = timing.stage(machine, model, recipe, cuts.where(first), passes).paced.where(among)
+    paced = timing.stage(model, cuts.where(first), passes).paced.where(among)
     cuts = cuts.where(fits)
     return _Cuts(cuts, among, passes, units(cuts), paced, roomy[fits])
 

@@ -199,45 +199,61 @@ def _offloaded(
 
 
 def _held_up(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
-) -> Numbers:
-    """Time a layer and microbatch wait for the host, which launches kernels one by one.
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Numbers, backward: Numbers
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Time a layer and microbatch wait for the host, which launches kernels one by one; and what recomputing takes it.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
     dropout are made of single operators, and those of its experts; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
-        return np.zeros_like(L.tensor)
+        none = np.zeros_like(L.tensor)
+        return none, none, none
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
     once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
     empty = recipe.software.host * experts.refills(machine, model, recipe, L)
-    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
-    repeated = L.recomputed(model.depth)
-    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
+    return np.maximum(once - forward, empty) + np.maximum(back - backward, 0), once, empty
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One microbatch through a layer and through the ends: what only the way the model is cut decides."""
+class Cut(NamedTuple):
+    """One microbatch through a layer and through the ends: what only the way the model is cut decides. [s]"""
 
-    forward: Pass
-    backward: Pass
-    again: Pass  # recomputation in full
-    light: Pass  # and selective
+    layer: Pass  # both ways
     head: Pass  # logits and loss, both ways
+    forward: Numbers  # of a layer, all in all
+    backward: Numbers
+    weights: Numbers  # the part of it that the gradients of weights take
+    again: Numbers  # recomputation in full
+    light: Numbers  # and selective
+    host: Numbers  # wait for the host, but for what is recomputed
+    launches: Numbers  # what the host takes for a forward pass,
+    empty: Numbers  # and at least, where it has to wait itself
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        return Cut(*(getattr(self, name).where(chosen) for name in self.__slots__))
+        layer, head, *times = self
+        return Cut(layer.where(chosen), head.where(chosen), *(one[chosen] for one in times))
 
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
-    """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    """Passes of each layer, which neither replicas nor chunks, ZeRO or recomputed layers change."""
     machine = replace(machine, gemm=machine.gemm * recipe.software.products)
     forward, backward, again, light = layer(machine, model, recipe, L)
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
-    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
+    host, launches, empty = _held_up(machine, model, recipe, L, forward.total, backward.total)
+    return Cut(
+        layer=forward + backward,
+        head=(once + back).times(1 + model.next_tokens),
+        forward=forward.total,
+        backward=backward.total,
+        weights=backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        again=again.total,
+        light=light.total,
+        host=host,
+        launches=launches,
+        empty=empty,
+    )
 
 
 class Pace(NamedTuple):
@@ -253,34 +269,33 @@ class Pace(NamedTuple):
         return Pace(*(times[chosen] for times in self))
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One microbatch through the stages. [s]"""
 
-    redone: Pass  # what an average layer recomputes
+    redone: Numbers  # what an average layer recomputes
     host: Numbers  # its wait for the host
     average: Numbers
     paced: Pace
 
 
-def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
+def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
     repeated = L.recomputed(model.depth)
-    redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
+    redone = repeated * one.again + np.where(L.recompute == 1, 1 - repeated, 0.0) * one.light
+    host = one.host + np.maximum(repeated * one.launches - redone, repeated * one.empty)
     full, last = stages(model.depth, L)
-    host = _held_up(machine, model, recipe, L, one.forward, one.backward, redone)
-    per_layer = one.forward.total + one.backward.total + redone.total + host
-    ending = last * per_layer + one.head.total
+    per_layer, head = one.forward + one.backward + redone + host, one.head.total
+    ending = last * per_layer + head
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
-    average = (model.depth * per_layer + one.head.total) / L.pipeline
+    average = (model.depth * per_layer + head) / L.pipeline
     # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
     slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
     paced = Pace(
         slowest=slowest,
         others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
-        returning=full * (one.backward.total + redone.total),
-        weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        returning=full * (one.backward + redone),
+        weights=full * one.weights,
     )
     return Stage(redone, host, average, paced)
 
@@ -310,9 +325,8 @@ def evaluate(
     """
     count = microbatches(recipe.batch, L)
     passes = passes or cut(machine, model, recipe, L)
-    one = stage(machine, model, recipe, L, passes)
-    redone, host, head = one.redone, one.host, passes.head
-    once = passes.forward + passes.backward
+    one = stage(model, L, passes)
+    once, head, redone = passes.layer, passes.head, one.redone
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
@@ -334,8 +348,8 @@ def evaluate(
         "masked attention skipped": masked,
         "arithmetic below peak": arithmetic - ideal - masked,
         "memory-bound operators": per_step(once.memory, head.memory),
-        "recomputation": per_step(redone.total),
-        "host": per_step(host),
+        "recomputation": per_step(redone),
+        "host": per_step(one.host),
         "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
@@ -347,7 +361,7 @@ def evaluate(
         "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
-            machine, model, recipe, L, windows=(passes.forward.total, passes.backward.total + redone.total), state=state
+            machine, model, recipe, L, windows=(passes.forward, passes.backward + redone), state=state
         ),
     }
     steady: Numbers = sum(parts.values(), np.zeros_like(accelerators))
