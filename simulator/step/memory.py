@@ -17,7 +17,8 @@ from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "local_parameters", "usable",
+    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "least_state",
+    "local_parameters", "usable",
 ]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
@@ -259,3 +260,9 @@ def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts
     many = replace(L, data=np.full_like(L.data, 2.0**40))
     needed: Numbers = footprint(machine, model, recipe, many).total.max(axis=0) - _COMMUNICATOR
     return needed
+
+
+def least_state(model: Transformer, recipe: Recipe) -> float:
+    """Bytes of gradients and optimizer state that all accelerators hold together at least: one copy of each. [B]"""
+    optimizer = 0.0 if recipe.optimizer_outside else PRECISIONS[recipe.precision].optimizer_bytes
+    return model.parameters * (recipe.gradient_bytes + optimizer)
