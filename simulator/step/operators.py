@@ -134,8 +134,9 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     memory, memory_back = _streamed(machine, model, recipe, L, m, width)
     if share:
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
-        memory, memory_back = memory + routing, memory_back + 2 * routing
+        once_more, back_more = experts.unfused(model, recipe, L, m)
+        memory = memory + routing + share * once_more / machine.stream
+        memory_back = memory_back + 2 * routing + share * back_more / machine.stream
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -180,10 +181,21 @@ def _streamed(
     tensor ranks only with sequence parallelism; the activation function 4 or, gated, 6 bytes of the ``width`` at hand.
     Backward: norms 12 h (they read x and dy and write dx), the sums of what two branches return 12 h, dropout 10 h, the
     activation function 6 or 10.
+
+    A rotary embedding that scales too (YaRN) is no fused kernel but operators on queries and keys: forward two products
+    (4 bytes each), half negated (2), joined (4), sum (6), joined with what is not turned (4); backward two products,
+    half negated, joined, the sum of both ways and two slices put back (14).
+
+    Source
+    ------
+    ``apply_rotary_pos_emb`` of Megatron-Core 0.16.1, which refuses its fused kernel where the scale is not 1.
     """
     h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
     moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
     back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
+    if model.rotary_scale and not recipe.software.compiles:
+        turned = m * (model.heads + model.key_value_heads) * model.head / L.tensor
+        moved, back = moved + 24 * turned, back + 34 * turned
     more = recipe.software.elementwise
     return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
 
