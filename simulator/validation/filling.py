@@ -56,7 +56,7 @@ layers, hidden         the catalogue's model of that name; else of the usual asp
 heads                  the catalogue's; else hidden / 128; where hidden was filled too, in a number that tensors divide
 experts of a size      the catalogue's; else 8 of E a token, each a third as wide as a usual model of the active weights
 params_b               of rows without a shape: the size in the model's name, 80 and 3 billion of "80B-A3B"
-a Mamba hybrid         a transformer of its parameters
+a Mamba hybrid         a transformer of its parameters, where the catalogue has no model of that name
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads
 vocab                  the catalogue's; else 50304 before 2023 and 128256 since
