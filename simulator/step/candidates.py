@@ -43,15 +43,17 @@ def candidates(
     in whole groups, :func:`replicas` in what these leave of ``accelerators``.
     """
     every = combinations(machine, model, recipe, request).layouts
-    layouts, possible = filled(every, recipe.batch, accelerators, request)
+    layouts, possible = filled(every, units(every), recipe.batch, accelerators, request)
     return layouts.where(possible)
 
 
-def filled(L: Layouts, batch: int, accelerators: int, request: LayoutRequest) -> tuple[Layouts, NDArray[np.bool_]]:
-    """The layouts with as many replicas as there is room and work for, and which of them are possible."""
+def filled(
+    L: Layouts, unit: Numbers, batch: int, accelerators: int, request: LayoutRequest
+) -> tuple[Layouts, NDArray[np.bool_]]:
+    """The layouts with as many replicas, by ``unit``, as there is room and work for, and which of them are possible."""
     room = np.floor(accelerators / (L.tensor * L.pipeline * L.context))
     if request.data is None:
-        data = replicas(room, batch, L.microbatch, units(L))
+        data = replicas(room, batch, L.microbatch, unit)
         possible = data >= 1
     else:
         data = np.full_like(L.tensor, request.data)

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.step import streaming, timing
-from simulator.step.candidates import candidates, combinations, filled
+from simulator.step.candidates import candidates, combinations, filled, units
 from simulator.step.layout import FULL, Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, Memory, footprint, least_bytes, usable
+from simulator.step.memory import Footprint, Memory, footprint, least_bytes, least_state, usable
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
-from simulator.step.timing import Cut, Evaluation, Stage, StepTime
+from simulator.step.timing import Cut, Evaluation, Pace, StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FEW = 128  # candidates evaluated first: more cost more, fewer leave more that may be faster still
+_FEW = 256  # candidates evaluated first: more cost more, fewer leave more that may be faster still
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 
@@ -81,9 +81,10 @@ class _Cuts(NamedTuple):
     """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
 
     layouts: Layouts
-    alike: NDArray[np.intp]  # which of the next two each has; they are fewer
+    alike: NDArray[np.intp]  # which of the next each has; they are fewer
     passes: Cut
-    stage: Stage
+    units: Numbers  # in which replicas come
+    paced: Pace
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
 
 
@@ -96,8 +97,9 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
         fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first))
-    stage = timing.stage(machine, model, recipe, cuts.where(first), passes)
-    return _Cuts(cuts.where(fits), among, passes, stage, roomy[fits])
+    paced = timing.stage(model, cuts.where(first), passes).paced.where(among)
+    cuts = cuts.where(fits)
+    return _Cuts(cuts, among, passes, units(cuts), paced, roomy[fits])
 
 
 def quickest(
@@ -112,9 +114,11 @@ def quickest(
         layouts = candidates(machine, model, recipe, accelerators, request)
         every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
+    if least_state(model, recipe) > accelerators * usable(machine):
+        return None
     cuts = _cuts(machine, model, recipe, request)
-    layouts, possible = filled(cuts.layouts, recipe.batch, accelerators, request)
-    least = timing.at_least(machine, recipe, layouts, cuts.stage, cuts.alike)
+    layouts, possible = filled(cuts.layouts, cuts.units, recipe.batch, accelerators, request)
+    least = timing.at_least(machine, recipe, layouts, cuts.paced)
     bound = np.where(possible, least * (1 - _ROUNDING), np.inf)
     best, rank = None, (np.inf, 0)
 
@@ -133,7 +137,7 @@ def quickest(
         if (float(found.total[first]), int(row[first])) < rank:
             best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
 
-    few = _lowest(np.where(cuts.roomy, bound, np.inf), _FEW)
+    few = np.union1d(_lowest(np.where(cuts.roomy, bound, np.inf), _FEW), _lowest(bound, _FEW))
     consider(few)
     left = possible & (bound <= rank[0])
     left[few] = False

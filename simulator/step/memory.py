@@ -17,7 +17,8 @@ from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "local_parameters", "usable",
+    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "least_state",
+    "local_parameters", "usable",
 ]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
@@ -244,8 +245,8 @@ def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     again = 0.0 * each
     if full_again.any():
         again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))
-    most = np.maximum(again, logits) + gathered(model, recipe, L)
-    again = again + gathered(model, recipe, L)
+    collected = gathered(model, recipe, L)
+    most, again = np.maximum(again, logits) + collected, again + collected
     layers = _kinds(full, full, np.where(L.two_way, full, last))
     # in the host's memory but for the layer that arrives and the one that leaves
     kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
@@ -262,3 +263,9 @@ def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts
     many = replace(L, data=np.full_like(L.data, 2.0**40))
     needed: Numbers = footprint(machine, model, recipe, many).total.max(axis=0) - _COMMUNICATOR
     return needed
+
+
+def least_state(model: Transformer, recipe: Recipe) -> float:
+    """Bytes of gradients and optimizer state that all accelerators hold together at least: one copy of each. [B]"""
+    optimizer = 0.0 if recipe.optimizer_outside else PRECISIONS[recipe.precision].optimizer_bytes
+    return model.parameters * (recipe.gradient_bytes + optimizer)

@@ -84,7 +84,8 @@ def bubble(
     checked there; the case of few microbatches is ours.
     """
     p, v = L.pipeline, L.interleave
-    plain: Numbers = ((p - 1) * others + (v - 1) * np.mod(-count, p) * slowest) / v
+    short = np.ceil(count / p) * p - count  # −m mod p, which is slow to compute so
+    plain: Numbers = ((p - 1) * others + (v - 1) * short * slowest) / v
     if not L.schedule.any():
         return plain
     filled = (p - 1) * (others - weights) - np.minimum(p - 1, count - 1) * weights

@@ -37,9 +37,8 @@ def eased(
         return L, now
     some = L.where(tight)
     stage = np.ceil(model.depth / some.pipeline)
-    one, least = (
-        activations(model, recipe, replace(some, recompute_layers=number)) for number in (np.ones_like(stage), stage)
-    )
+    ends = (replace(some, recompute_layers=number) for number in (np.ones_like(stage), stage))
+    one, least = np.split(activations(model, recipe, Layouts.joined(list(ends))), 2, axis=1)
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
     over = now.where(tight).total - now.activations[:, tight] + one - room
     number = np.ceil(1 + np.maximum(over, 0) / each).max(axis=0)

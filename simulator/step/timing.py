@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ Each takes cosine and sine, scales and casts both, multiplies, negates, joins, m
 (``_apply_rotary_pos_emb_bshd`` of Megatron-Core 0.16.1).
 """
 
-__all__ = ["Cut", "Evaluation", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
+__all__ = ["Cut", "Evaluation", "Pace", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +133,29 @@ def _data_parallel(
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
     gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
-    total = np.zeros_like(layers)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    of_experts = experts.ranks(recipe, L)
-    spread = (inside, L.tensor), (L.tensor * inside / of_experts, of_experts)
-    for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
-        who = group(machine, np.maximum(ranks, 1), stride)
-        gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
-        buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
-        times = np.array([pieces, pieces, buckets, buckets])
-        each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
-        scattered, gathered, reduced, renewed = each
-        by_stage = [all_reduce(who, gradients), reduced + renewed, count * scattered + gathered]
-        total = total + np.select(
-            [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
-        )
-        if L.shard.any():
-            copies = group(machine, L.replicas / inside, stride * who.size)
-            total = total + all_reduce(copies, gradients / who.size)
+    parameters, ranks, stride = held[0][None], inside[None], L.tensor[None]
+    if model.experts:  # a second row: theirs
+        of_experts = experts.ranks(recipe, L)
+        ranks, stride = np.array([inside, L.tensor * inside / of_experts]), np.array([L.tensor, of_experts])
+        parameters = np.array(held)
+    who = group(machine, np.maximum(ranks, 1), stride)
+    gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
+    buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
+    pieces = np.broadcast_to(pieces, buckets.shape)
+    times = np.array([pieces, pieces, buckets, buckets])
+    each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
+    scattered, gathered, reduced, renewed = each
+    by_stage = (
+        all_reduce(who, gradients),
+        reduced + renewed,
+        count * scattered + gathered,
+        count * (gathers * gathered + scattered),
+    )
+    total: Numbers = np.choose(L.zero.astype(int), by_stage).sum(axis=0)
+    if L.shard.any():
+        copies = group(machine, L.replicas / inside, stride * who.size)
+        total = total + all_reduce(copies, gradients / who.size).sum(axis=0)
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
@@ -200,83 +206,106 @@ def _offloaded(
 
 
 def _held_up(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
-) -> Numbers:
-    """Time a layer and microbatch wait for the host, which launches kernels one by one.
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Numbers, backward: Numbers
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Time a layer and microbatch wait for the host, which launches kernels one by one; and what recomputing takes it.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
     dropout are made of single operators, those of rotary embeddings that no fused kernel does, and those of its
     experts; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
-        return np.zeros_like(L.tensor)
+        none = np.zeros_like(L.tensor)
+        return none, none, none
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2) + (_TURNING if model.rotary_scale else 0)
     once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
     empty = recipe.software.host * experts.refills(machine, model, recipe, L)
-    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
-    repeated = L.recomputed(model.depth)
-    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
+    return np.maximum(once - forward, empty) + np.maximum(back - backward, 0), once, empty
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One microbatch through a layer and through the ends: what only the way the model is cut decides."""
+class Cut(NamedTuple):
+    """One microbatch through a layer and through the ends: what only the way the model is cut decides. [s]"""
 
-    forward: Pass
-    backward: Pass
-    again: Pass  # recomputation in full
-    light: Pass  # and selective
+    layer: Pass  # both ways
     head: Pass  # logits and loss, both ways
+    forward: Numbers  # of a layer, all in all
+    backward: Numbers
+    weights: Numbers  # the part of it that the gradients of weights take
+    again: Numbers  # recomputation in full
+    light: Numbers  # and selective
+    host: Numbers  # wait for the host, but for what is recomputed
+    launches: Numbers  # what the host takes for a forward pass,
+    empty: Numbers  # and at least, where it has to wait itself
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        return Cut(*(getattr(self, name).where(chosen) for name in self.__slots__))
+        layer, head, *times = self
+        return Cut(layer.where(chosen), head.where(chosen), *(one[chosen] for one in times))
 
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
-    """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    """Passes of each layer, which neither replicas nor chunks, ZeRO or recomputed layers change."""
     machine = replace(machine, gemm=machine.gemm * recipe.software.products)
     forward, backward, again, light = layer(machine, model, recipe, L)
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
-    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
+    host, launches, empty = _held_up(machine, model, recipe, L, forward.total, backward.total)
+    return Cut(
+        layer=forward + backward,
+        head=(once + back).times(1 + model.next_tokens),
+        forward=forward.total,
+        backward=backward.total,
+        weights=backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        again=again.total,
+        light=light.total,
+        host=host,
+        launches=launches,
+        empty=empty,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One microbatch through the stages. [s]"""
+class Pace(NamedTuple):
+    """One microbatch through the stages, as far as a schedule hangs on it. [s]"""
 
-    redone: Pass  # what an average layer recomputes
-    host: Numbers  # its wait for the host
     slowest: Numbers  # the slowest stage, both ways
-    average: Numbers
-    others: Numbers  # the stages beside the slowest, in the mean
+    others: Numbers  # the stages beside it, in the mean
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
 
+    def where(self, chosen: NDArray[np.intp]) -> Pace:
+        """The same of the layouts at the indices ``chosen``."""
+        return Pace(*(times[chosen] for times in self))
 
-def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
+
+class Stage(NamedTuple):
+    """One microbatch through the stages. [s]"""
+
+    redone: Numbers  # what an average layer recomputes
+    host: Numbers  # its wait for the host
+    average: Numbers
+    paced: Pace
+
+
+def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
     repeated = L.recomputed(model.depth)
-    redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
+    redone = repeated * one.again + np.where(L.recompute == 1, 1 - repeated, 0.0) * one.light
+    host = one.host + np.maximum(repeated * one.launches - redone, repeated * one.empty)
     full, last = stages(model.depth, L)
-    host = _held_up(machine, model, recipe, L, one.forward, one.backward, redone)
-    per_layer = one.forward.total + one.backward.total + redone.total + host
-    ending = last * per_layer + one.head.total
+    per_layer, head = one.forward + one.backward + redone + host, one.head.total
+    ending = last * per_layer + head
     # DualPipe pairs the first stage with the last
     ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
-    average = (model.depth * per_layer + one.head.total) / L.pipeline
+    average = (model.depth * per_layer + head) / L.pipeline
     # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
     slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
-    return Stage(
-        redone=redone,
-        host=host,
+    paced = Pace(
         slowest=slowest,
-        average=average,
         others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
-        returning=full * (one.backward.total + redone.total),
-        weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        returning=full * (one.backward + redone),
+        weights=full * one.weights,
     )
+    return Stage(redone, host, average, paced)
 
 
 def _crowding(machine: Machine, L: Layouts) -> Numbers:
@@ -304,9 +333,8 @@ def evaluate(
     """
     count = microbatches(recipe.batch, L)
     passes = passes or cut(machine, model, recipe, L)
-    one = stage(machine, model, recipe, L, passes)
-    redone, host, head = one.redone, one.host, passes.head
-    once = passes.forward + passes.backward
+    one = stage(model, L, passes)
+    once, head, redone = passes.layer, passes.head, one.redone
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
@@ -328,20 +356,20 @@ def evaluate(
         "masked attention skipped": masked,
         "arithmetic below peak": arithmetic - ideal - masked,
         "memory-bound operators": per_step(once.memory, head.memory),
-        "recomputation": per_step(redone.total),
-        "host": per_step(host),
+        "recomputation": per_step(redone),
+        "host": per_step(one.host),
         "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
-        "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(one.slowest, one.others, one.returning, one.weights, count, L),
+        "stage imbalance": count * (one.paced.slowest - one.average),
+        "pipeline bubble": bubble(*one.paced, count, L),
         "pipeline transfers": transfers(
-            machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
+            machine, model.hidden, recipe.sequence, count, one.paced.slowest, L, overlap=recipe.overlap
         ),
         "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
-            machine, model, recipe, L, windows=(passes.forward.total, passes.backward.total + redone.total), state=state
+            machine, model, recipe, L, windows=(passes.forward, passes.backward + redone), state=state
         ),
     }
     steady: Numbers = sum(parts.values(), np.zeros_like(accelerators))
@@ -356,19 +384,14 @@ def evaluate(
     )
 
 
-def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike: NDArray[np.intp]) -> Numbers:
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, paced: Pace) -> Numbers:
     """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
 
         T ≥ (m · t_slowest + bubble) · (1 + crowding)
 
-    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``stages``
-    only add to it.
-
-    Parameters
-    ----------
-    stages, alike
-        Times of stages, and which of them each layout has.
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those that ``paced``
+    knows of only add to it.
     """
-    count, slowest, others = microbatches(recipe.batch, L), stages.slowest[alike], stages.others[alike]
-    busy = count * slowest + bubble(slowest, others, stages.returning[alike], stages.weights[alike], count, L)
+    count = microbatches(recipe.batch, L)
+    busy = count * paced.slowest + bubble(*paced, count, L)
     return busy * (1 + _crowding(machine, L))

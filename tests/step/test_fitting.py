@@ -69,8 +69,8 @@ def test_no_step_is_shorter_than_its_bound(problem):
     """Also where layers are recomputed that the bound does not know of."""
     box, model, recipe, accelerators, request = problem
     layouts = candidates(box, model, recipe, accelerators, request)
-    stages = stage(box, model, recipe, layouts, cut(box, model, recipe, layouts))
-    bound = at_least(box, recipe, layouts, stages, np.arange(len(layouts)))
+    paced = stage(model, layouts, cut(box, model, recipe, layouts)).paced
+    bound = at_least(box, recipe, layouts, paced)
     more = replace(layouts, recompute_layers=np.where(layouts.recompute == FULL, 0.0, layouts.recompute_layers + 1))
     for one in (layouts, more):
         assert (evaluate(box, model, recipe, one).total >= bound * (1 - 1e-9)).all()
