@@ -14,7 +14,8 @@ overlap, dropout       no overlap and dropout before 2023 and under Megatron-Dee
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
                        JAX and on TPUs, else a layer at once (FSDP)
 gradients              in 16 bit with fp16, where XLA compiles (JAX, MaxText, Pax, TPUs) and in NeMo and
-                       Megatron-Bridge, whose recipes set grad_reduce_in_fp32 to false (recalled), else in fp32
+                       Megatron-Bridge, most of whose recipes set grad_reduce_in_fp32 to false (71 of 119 in 0.3.1),
+                       else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
 recomputing            XLA leaves out the last product of a block, which nothing reads, and so does PyTorch since 2024
