@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step import experts
+from simulator.step import experts, scan
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.context import exposed, keys_met
 from simulator.step.layout import Layouts
@@ -116,15 +116,21 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     t, b, c = L.tensor, L.microbatch, L.context
     h, m = float(model.hidden), b * recipe.sequence / c
     share = model.expert_layers / model.layers  # of the layers have experts
-    dense_share = 1 - share + (share if model.residual_ffn else 0)
+    dense_share = model.fed / model.layers - share + (share if model.residual_ffn else 0)
 
     attention = _attention(model, m, t)
+    if model.scan_layers:
+        attention = [one._replace(share=model.attending) for one in attention] + scan.products(model, m, t)
     dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
     products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
     forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
     # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
     once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
     core_forward, core_backward = _core(machine, model, recipe, L)
+    if model.scan_layers:
+        scanned, scanned_back = scan.times(machine, model, t, m)
+        core_forward = model.attending * core_forward + scanned
+        core_backward = model.attending * core_backward + scanned_back
 
     width = dense_share * model.ffn / t
     if share:
@@ -134,9 +140,11 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     memory, memory_back = _streamed(machine, model, recipe, L, m, width)
     if share:
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        once_more, back_more = experts.unfused(model, recipe, L, m)
-        memory = memory + routing + share * once_more / machine.stream
-        memory_back = memory_back + 2 * routing + share * back_more / machine.stream
+        memory, memory_back = memory + routing, memory_back + 2 * routing
+        if (model.expert_biases or model.expert_bounds) and not recipe.software.compiles:
+            once_more, back_more = experts.unfused(model, recipe, L, m)
+            memory = memory + share * once_more / machine.stream
+            memory_back = memory_back + share * back_more / machine.stream
     cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
 
     tp = group(machine, t, np.ones_like(t))
@@ -190,11 +198,12 @@ def _streamed(
     ------
     ``apply_rotary_pos_emb`` of Megatron-Core 0.16.1, which refuses its fused kernel where the scale is not 1.
     """
-    h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
+    parts = (1 + model.fed / model.layers) / 2  # of a layer's two, each with a norm and a residual sum
+    h = parts * model.hidden / np.where(L.sequence_parallel > 0, L.tensor, 1)
     moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
     back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
     if model.rotary_scale and not recipe.software.compiles:
-        turned = m * (model.heads + model.key_value_heads) * model.head / L.tensor
+        turned = model.attending * m * (model.heads + model.key_value_heads) * model.head / L.tensor
         moved, back = moved + 24 * turned, back + 34 * turned
     more = recipe.software.elementwise
     return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
@@ -213,8 +222,11 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     each = recipe.software.casts * each
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
+    if model.scan_layers:
+        scanned = model.scan_layers / model.layers * model.scan_width / L.tensor
+        heads, kv = model.attending * heads + scanned, model.attending * kv + 2 * scanned
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    copies = model.hidden * experts.arriving(model, recipe, L)
+    copies = model.expert_input * experts.arriving(model, recipe, L)
     return each * (heads + width + copies), each * (gradients + copies)
 
 
@@ -222,7 +234,11 @@ def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     """Router, shared and routed experts of one layer, in a ``share`` of the layers."""
     shared = float(model.shared_experts * model.expert_width)
     beside = _feed_forward(model, m, shared / L.tensor, share) if shared else []
-    scores = Product(m / L.tensor, model.experts, model.hidden, share=share, sixteen=True)
+    own = m / L.tensor
+    scores = Product(own, model.experts, model.hidden, share=share, sixteen=True)
+    if model.expert_latent:
+        narrow, wide = float(model.expert_latent), float(model.hidden)
+        beside += [Product(own, narrow, wide, share=share), Product(own, wide, narrow, share=share)]
     return [*experts.products(model, recipe, L, m, share), *beside, scores]
 
 
