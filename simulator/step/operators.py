@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from simulator.step.roofline import Numbers, Product, attention_time, gemm_time,
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Pass", "ends", "layer"]
+__all__ = ["Layer", "Pass", "ends", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,17 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return forward + softmax, 2 * (forward + softmax)
 
 
-def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass, Pass]:
-    """Forward and backward of one average layer, and its recomputation in full and selective.
+class Layer(NamedTuple):
+    """Forward and backward of one layer, and its recomputation in full and selective."""
+
+    forward: Pass
+    backward: Pass
+    again: Pass
+    light: Pass
+
+
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Layer, Layer | None]:
+    """An average layer, and one of the leading ones, where these have no experts but others do and there are stages.
 
     Average: expert layers weigh as many as the model has.
 
@@ -122,21 +132,16 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
     products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
     forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
-    # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
-    once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
     core_forward, core_backward = _core(machine, model, recipe, L)
 
     width = dense_share * model.ffn / t
+    routing, expert = np.zeros_like(t), np.zeros_like(t)
     if share:
         routed = share * model.experts_per_token * experts.load(recipe, L) / t
         width = width + (routed + share * model.shared_experts / t) * model.expert_width
-    activation = m * (6 if model.gated else 4) * width
-    memory, memory_back = _streamed(machine, model, recipe, L, m, width)
-    if share:
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
         routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
-        memory, memory_back = memory + routing, memory_back + 2 * routing
-    cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
+        expert = share * experts.exchange(machine, model, recipe, L, m)
 
     tp = group(machine, t, np.ones_like(t))
     volume = 2 * m * h
@@ -147,28 +152,41 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
     gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
     tensor, tensor_back = (
-        split * np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume))
-        for times in (1, 2)
+        np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume)) for times in (1, 2)
     )
-
     context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
-    expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
-
-    memory, memory_back = memory + cast_forward, memory_back + cast_backward
-    forward = Pass(once, core_forward, memory, tensor, context, expert)
-    backward = Pass(back, core_backward, memory_back, tensor_back, context_back, expert)
-    # nothing in the backward pass reads what the block's last product puts out, and some software sees that
-    unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
-    again = replace(forward, matmul=once - unread)
+    zero = np.zeros_like(t)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
-    spared = activation / machine.stream if model.gated else 0.0
-    zero = np.zeros_like(t)
-    light = Pass(
-        recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
-        np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
-    )  # fmt: skip
-    return forward, backward, again, light
+
+    def composed(
+        like: Transformer, width: Numbers, split: float, routing: Numbers, expert: Numbers, forwards: Numbers,
+        backwards: Numbers,
+    ) -> Layer:  # fmt: skip
+        # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
+        once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
+        memory, memory_back = _streamed(machine, model, recipe, L, m, width)
+        cast_forward, cast_backward = _casts(machine, like, recipe, L, width)
+        memory, memory_back = memory + routing + cast_forward, memory_back + 2 * routing + cast_backward
+        forward = Pass(once, core_forward, memory, split * tensor, context, expert)
+        backward = Pass(back, core_backward, memory_back, split * tensor_back, context_back, expert)
+        # nothing in the backward pass reads what the block's last product puts out, and some software sees that
+        unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
+        again = replace(forward, matmul=once - unread)
+        spared = m * (6 if model.gated else 4) * width / machine.stream if model.gated else 0.0
+        light = Pass(
+            recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
+            np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
+        )  # fmt: skip
+        return Layer(forward, backward, again, light)
+
+    average = composed(model, width, split, routing, expert, forwards, backwards)
+    if not model.leading_layers or not (L.pipeline > 1).any():
+        return average, None
+    ours = np.ones((len(attention) + 2, 1))
+    ours[len(attention) :] /= dense_share  # the dense products of every layer that has them
+    dense_only = (ours * each[: len(ours)] for each in (forwards, backwards))
+    return average, composed(model.leading, model.ffn / t, 2, zero, zero, *dense_only)
 
 
 def _streamed(
