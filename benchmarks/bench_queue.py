@@ -43,7 +43,8 @@ def measure(name: str, began: float, jobs: QueueJobs, accelerators: int) -> None
     """Serve them and print a row."""
     drawn = time.process_time()
     end = float(jobs.submit[-1])
-    log = serve(jobs, Capacity(np.array([0.0]), np.array([accelerators]), np.array([0]), end), POLICY, seed=1)
+    steady = Capacity(np.array([0.0]), np.array([accelerators]), np.array([0]), np.array([1e3]), end)
+    log = serve(jobs, steady, POLICY, seed=1)
     served = time.process_time()
     told = float((jobs.size * (log.kept + log.lost + log.restarting)).sum())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -94,7 +94,7 @@ class RunResult:
     @cached_property
     def queue(self) -> QueueSummary | None:
         """What the queue went through beside the first run."""
-        return None if self.sharing is None else summarise_queue(self.sharing)
+        return None if self.sharing is None else summarise_queue(self.plan, self.sharing, self.series)
 
     def answer(self, folder: Path | None = None) -> Answer:
         """What :func:`simulator.report.text.answer` shows."""

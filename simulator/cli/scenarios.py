@@ -64,13 +64,15 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: when it ends, what it costs, what holds it back."""
-    from joblib import cpu_count
-
     from simulator.report.folder import check_writable
     from simulator.report.text import answer
     from simulator.run import run as run_scenario
 
     check_writable(out or Path("runs"))
+    if replicas > 1 and workers is None:
+        from joblib import cpu_count
+
+        workers = cpu_count()
     with Progress(replicas, shown=not quiet) as progress:
         result = run_scenario(
             asked,
@@ -78,7 +80,7 @@ def run(
             seed=seed,
             replicas=replicas,
             precision=None if precision is None else share(precision),
-            workers=workers or cpu_count(),
+            workers=workers or 1,
             out=out,
             progress=progress,
         )

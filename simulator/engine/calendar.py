@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import simpy
 
@@ -27,7 +27,7 @@ class Timer:
         """Forget it."""
         self.action = None
 
-    def ring(self, _: Any = None) -> None:
+    def ring(self) -> None:
         """Its moment has come."""
         if self.action is not None:
             self.action()
@@ -62,9 +62,9 @@ class _Progress:
         self._moment, self._entries = -1.0, 0
 
     def check(self, now: float) -> None:
+        """Another entry of a moment at which there was one."""
         if now > self._moment:
             self._moment, self._entries = now, 0
-            return
         self._entries += 1
         if self._entries > _STUCK:
             raise SimulatorError(f"simulated time stands still at {now:,.6g} s: please report the scenario")
@@ -102,29 +102,35 @@ class HeapCalendar:
 
     def step(self) -> None:
         """Go there and call it."""
-        self.now, _, timer = heappop(self._heap)
-        self._progress.check(self.now)
+        moment, _, timer = heappop(self._heap)
+        if moment == self.now:
+            self._progress.check(moment)
+        self.now = moment
         timer.ring()
+
+
+class _Timeout(simpy.Timeout, Timer):
+    """An entry as SimPy has it.  All share one list of callbacks, for SimPy drops it and never changes it."""
+
+    _RING: ClassVar[list[Any]] = [Timer.ring]
+
+    def __init__(self, env: simpy.Environment, delay: float, action: Callable[[], None]) -> None:
+        super().__init__(env, delay)
+        self.action = action
+        self.callbacks = self._RING
 
 
 class SimpyCalendar:
     """The calendar of the told story: an entry is a SimPy timeout with a callback."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self.env = simpy.Environment(0.0)
         self._progress = _Progress()
 
-    @property
-    def now(self) -> float:
-        """Seconds since the start."""
-        now: float = self.env.now
-        return now
-
     def after(self, delay: float, action: Callable[[], None]) -> Timer:
         """Call ``action`` so many seconds from now."""
-        timer = Timer(action)
-        self.env.timeout(delay).callbacks.append(timer.ring)
-        return timer
+        return _Timeout(self.env, delay, action)
 
     def peek(self) -> float:
         """When the next entry is due. [s]"""
@@ -133,5 +139,8 @@ class SimpyCalendar:
 
     def step(self) -> None:
         """Go there and call it."""
+        moment = self.env.peek()
+        if moment == self.now:
+            self._progress.check(moment)
+        self.now = moment
         self.env.step()
-        self._progress.check(self.now)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from simulator.plan.model import Cause, Plan, Rung
 
-__all__ = ["Cluster", "Tenant"]
+__all__ = ["Cluster", "State", "Tenant"]
 
 _ROUNDING = 1 + 1e-9  # a cap that a rung was sized for must hold it
+_STATES = 10_000  # that are remembered
 
 
 class Tenant(Protocol):
@@ -33,6 +34,19 @@ class Tenant(Protocol):
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
+
+
+class State(NamedTuple):
+    """What the books ask of a moment."""
+
+    installed: tuple[int, ...]  # nodes by pool
+    healthy: tuple[int, ...]
+    working: tuple[int, ...]
+    broken: int  # in all pools
+    at_work: int
+    watts: float  # facility power
+    peak: float  # the same between two saves
+    spare_watts: float  # what the cap leaves beside the building and the nodes of training jobs
 
 
 class Cluster:
@@ -69,6 +83,7 @@ class Cluster:
         self._watts = [0.0] * len(plan.jobs)
         self._at_most = 0.0  # what all nodes together draw when idle [W]
         self._promised = 0.0  # what all jobs together may draw [W]
+        self._states: dict[tuple[tuple[int, ...], ...], State] = {}  # by what changes more often than cap and rungs
         self.entitle()
 
     def install(self, pool: int, nodes: int) -> None:
@@ -92,6 +107,7 @@ class Cluster:
                 room = [have - need for have, need in zip(room, planned.nodes, strict=True)]
                 watts -= planned.power
         self.dirty = True
+        self._states.clear()
 
     def changed(self, by: int | None = None) -> None:
         """Tell the jobs, the highest priority first, that there may be more nodes or watts, or fewer watts."""
@@ -101,16 +117,17 @@ class Cluster:
 
     def best(self, job: int) -> Rung | None:
         """The best rung the job is entitled to whose healthy nodes and watts nobody else holds."""
-        if not self._ladder[job]:
+        ladder = self._ladder[job]
+        if not ladder:
             return None
-        held, room = self.held[job], self._room[job]
-        nodes = [
-            min(room[pool], self.installed[pool] - self.broken[pool] - self.working[pool] + held[pool])
-            for pool in range(len(self.pools))
-        ]
+        every = zip(self._room[job], self.installed, self.broken, self.working, self.held[job], strict=True)
+        nodes = [min(room, there - broken - working + held) for room, there, broken, working, held in every]
         free = self.cap - self._building
         watts = math.inf if free == math.inf else min(self._watts[job], free - self._committed(but=job))
-        return next((rung for rung in self._ladder[job] if _fits(rung, nodes, watts)), None)
+        for rung in ladder:
+            if _fits(rung, nodes, watts):
+                return rung
+        return None
 
     def is_entitled(self, job: int, rung: Rung) -> bool:
         """Whether the job may stay on this rung."""
@@ -126,12 +143,14 @@ class Cluster:
         held = self.held[job]
         need = rung.nodes if rung is not None else (0,) * len(held)
         taken = tuple([want - have for want, have in zip(need, held, strict=True)])
-        for pool, more in enumerate(taken):
-            self.working[pool] += more
-        self.held[job] = list(need)
+        if any(taken):
+            for pool, more in enumerate(taken):
+                self.working[pool] += more
+            self.held[job] = list(need)
         if rung is not self.rungs[job]:
             self.rungs[job] = rung
             self._promised = self._committed()
+            self._states.clear()
         self.dirty = True
         return taken
 
@@ -258,7 +277,30 @@ class Cluster:
         """What the cap leaves for idle nodes, and what all nodes together would draw as such. [W]"""
         return self.cap * _ROUNDING - self._building - self._promised, self._at_most
 
-    def draw(self) -> float:
+    def state(self) -> State:
+        """All of it that is booked.  A cluster is in few states, so most have been worked out before."""
+        key = (tuple(self.broken), tuple(self.computing), *map(tuple, self.held))
+        known = self._states.get(key)
+        if known is None:
+            if len(self._states) >= _STATES:
+                self._states.clear()
+            known = self._states[key] = self._work_out()
+        return known
+
+    def _work_out(self) -> State:
+        watts = self._draw()
+        return State(
+            installed=tuple(self.installed),
+            healthy=tuple([nodes - broken for nodes, broken in zip(self.installed, self.broken, strict=True)]),
+            working=tuple(self.working),
+            broken=sum(self.broken),
+            at_work=sum(self.working),
+            watts=watts,
+            peak=watts + self._swing(),
+            spare_watts=max(0.0, self.cap - self._building - self._promised),
+        )
+
+    def _draw(self) -> float:
         """Facility power now, as a mean over steps and saves; what a job holds without computing draws less. [W]"""
         watts, idling = self.standing(), self.idle_on()
         for job, rung in enumerate(self.rungs):
@@ -275,11 +317,7 @@ class Cluster:
         """What a job's nodes draw while it does not compute. [W]"""
         return sum([nodes * each for nodes, each in zip(self.held[job], self._holding_power, strict=True)])
 
-    def spare_power(self) -> float:
-        """What the cap leaves for nodes that no training job has set aside. [W]"""
-        return max(0.0, self.cap - self._building - self._promised)
-
-    def swing(self) -> float:
+    def _swing(self) -> float:
         """What the jobs that compute draw between their saves beyond that mean. [W]"""
         extra = 0.0
         for job, on in enumerate(self.computing):

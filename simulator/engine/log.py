@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["Activity", "Event", "Interval", "JobEnd", "Log", "Loss", "Mark", "Sample", "Tally"]
 
@@ -26,8 +27,7 @@ class Activity(StrEnum):
     INITIALISATION = "initialisation"
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """``start`` to ``end`` of one job in one activity. [s]
 
     Saves, degraded time and lost work inside one stretch of running are lumped at its end: the sums are exact, the
@@ -40,8 +40,7 @@ class Interval:
     activity: Activity
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened at one moment."""
 
     time: float
@@ -51,8 +50,7 @@ class Event:
     detail: str  # the cause, of an interruption or setback
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """State of the cluster from ``time`` on, written whenever it changes."""
 
     time: float

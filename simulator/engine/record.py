@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.engine.cluster import Cluster, State
 from simulator.engine.log import Activity, Event, Interval, Loss, Mark, Sample
 from simulator.plan.model import split
 
 if TYPE_CHECKING:
-    from simulator.engine.cluster import Cluster
     from simulator.plan.model import Plan, Source
 
 __all__ = ["Record"]
@@ -30,7 +30,7 @@ class Record:
 
     def __init__(self, plan: Plan, *, told: bool) -> None:
         jobs, pools = len(plan.jobs), len(plan.pools)
-        self._told = told
+        self.told = told
         self.intervals: list[list[Interval]] = [[] for _ in range(jobs)]
         self.events: list[Event] = []
         self.samples: list[Sample] = []
@@ -44,15 +44,15 @@ class Record:
         self.energy = self.peak = self.working = 0.0
         self._sources, self.supplied = plan.sources, [0.0] * len(plan.sources)
         self.node_seconds = [0.0] * pools
-        self._watts = 0.0
         self._since = 0.0
-        self._state: tuple[list[int], int, int] = ([0] * pools, 0, 0)  # installed by pool, broken, working
+        nothing = (0,) * pools
+        self._state = State(nothing, nothing, nothing, 0, 0, 0.0, 0.0, 0.0)  # since then
         self._every = plan.horizon / _MARKS
         self._due = 0.0
 
     def event(self, time: float, kind: str, job: str, detail: str) -> None:
         """Something happened."""
-        if self._told:
+        if self.told:
             self.events.append(Event(time, kind, job, detail))
 
     def lay(self, job: int, start: float, end: float, parts: Iterable[tuple[Activity, float]]) -> None:
@@ -62,24 +62,28 @@ class Record:
         cannot open a gap.  An interval that goes on with the activity of the one before is made one with it.
         """
         spent = self.spent[job]
-        laid = [(activity, seconds) for activity, seconds in parts if seconds > 0]
+        laid = [part for part in parts if part[1] > 0]
         cursor, final = start, len(laid)
         for position, (activity, seconds) in enumerate(laid, 1):
-            stop = end if position == final else min(cursor + seconds, end)
+            stop = cursor + seconds
+            if stop > end or position == final:
+                stop = end
             if stop <= cursor:
                 continue
             spent[activity] += stop - cursor
             self.last[job] = activity
-            if self._told:
+            if self.told:
                 self._tell(job, cursor, stop, activity)
             cursor = stop
 
     def _tell(self, job: int, start: float, stop: float, activity: Activity) -> None:
         told = self.intervals[job]
-        if told and told[-1].activity is activity:
-            told[-1] = Interval(job, told[-1].start, stop, activity)
-        else:
-            told.append(Interval(job, start, stop, activity))
+        if told:
+            _, began, _, before = told[-1]
+            if before is activity:
+                told[-1] = Interval(job, began, stop, activity)
+                return
+        told.append(Interval(job, start, stop, activity))
 
     def void(self, job: int, seconds: dict[Activity, float]) -> None:
         """The latest so many seconds of each activity were in vain: move them to lost progress."""
@@ -87,7 +91,7 @@ class Record:
         for activity, lost in seconds.items():
             spent[activity] -= lost
             spent[Activity.WASTED] += lost
-        if not self._told:
+        if not self.told:
             return
         told, left, renamed = self.intervals[job], dict(seconds), []
         while told and any(more > _ROUNDING for more in left.values()):
@@ -107,27 +111,25 @@ class Record:
 
     def meter(self, time: float, cluster: Cluster) -> None:
         """The cluster has changed: book what it was until now, and note what it is."""
-        passed = time - self._since
-        installed, broken, working = self._state
+        passed, state = time - self._since, self._state
         if passed > 0:
-            self.energy += self._watts * passed
+            self.energy += state.watts * passed
             if self._sources:
-                for source, watts in enumerate(split(self._sources, self._watts, self._since)):
+                for source, watts in enumerate(split(self._sources, state.watts, self._since)):
                     self.supplied[source] += watts * passed
-            self.working += working * passed
-            self.down[broken] += passed
-            for pool, nodes in enumerate(installed):
+            self.working += state.at_work * passed
+            self.down[state.broken] += passed
+            for pool, nodes in enumerate(state.installed):
                 self.node_seconds[pool] += nodes * passed
         self._since = time
-        if cluster.installed != installed:
-            self._due, installed = time, list(cluster.installed)  # a mark at each delivery
-        self._state = (installed, sum(cluster.broken), sum(cluster.working))
-        self._watts = cluster.draw()
-        self.peak = max(self.peak, self._watts + cluster.swing())
+        self._state = now = cluster.state()
+        if now.installed != state.installed:
+            self._due = time  # a mark at each delivery
+        self.peak = max(self.peak, now.peak)
         if time >= self._due:
             self._due = time + self._every
             self.mark(time, cluster)
-        if self._told:
+        if self.told:
             self._sample(time, cluster)
         cluster.dirty = False
 
@@ -135,16 +137,16 @@ class Record:
         self, moments: Floats, watts: Floats, peaks: Floats, broken: Ints, tokens: Callable[[Floats], Floats]
     ) -> None:
         """What :meth:`meter` would have booked at each moment for the only job, while nothing is delivered."""
-        installed, now, working = self._state
-        passed, drawn = np.diff(moments, prepend=self._since), np.concatenate([[self._watts], watts[:-1]])
+        state = self._state
+        passed, drawn = np.diff(moments, prepend=self._since), np.concatenate([[state.watts], watts[:-1]])
         lasted = moments - self._since
         energy = self.energy + np.cumsum(drawn * passed)
         began = np.concatenate([[self._since], moments[:-1]])
         carried = [np.cumsum(some * passed) for some in _split(self._sources, drawn, began)]
         supplied = [so_far + more for so_far, more in zip(self.supplied, carried, strict=True)]
-        nodes = [so_far + count * lasted for so_far, count in zip(self.node_seconds, installed, strict=True)]
-        held = self.working + working * lasted
-        down = np.bincount(np.concatenate([[now], broken[:-1]]), passed)
+        nodes = [so_far + count * lasted for so_far, count in zip(self.node_seconds, state.installed, strict=True)]
+        held = self.working + state.at_work * lasted
+        down = np.bincount(np.concatenate([[state.broken], broken[:-1]]), passed)
         for count in np.flatnonzero(down).tolist():
             self.down[count] += float(down[count])
         marked = []
@@ -162,8 +164,8 @@ class Record:
         self.energy, self.working = float(energy[-1]), float(held[-1])
         self.node_seconds, self.supplied = [float(some[-1]) for some in nodes], [float(some[-1]) for some in supplied]
         self.peak = max(self.peak, float(peaks.max()))
-        self._since, self._watts = float(moments[-1]), float(watts[-1])
-        self._state = (installed, int(broken[-1]), working)
+        self._since = float(moments[-1])
+        self._state = state._replace(broken=int(broken[-1]), watts=float(watts[-1]))
 
     def mark(self, time: float, cluster: Cluster) -> None:
         """Note the totals."""
@@ -171,19 +173,12 @@ class Record:
         self.marks.append(Mark(time, tokens, self.energy, tuple(self.node_seconds), self.working, tuple(self.supplied)))
 
     def _sample(self, time: float, cluster: Cluster) -> None:
-        installed = cluster.installed
-        if self.samples and self.samples[-1].time == time:
-            self.samples.pop()
-        self.samples.append(
-            Sample(
-                time,
-                tuple(installed),
-                tuple([nodes - broken for nodes, broken in zip(installed, cluster.broken, strict=True)]),
-                tuple(cluster.working),
-                self._watts,
-                tuple([tenant.safe_tokens(time) for tenant in cluster.tenants]),
-                cluster.spare_power(),
-            )
+        state, samples = self._state, self.samples
+        if samples and samples[-1].time == time:
+            samples.pop()
+        tokens = tuple([tenant.safe_tokens(time) for tenant in cluster.tenants])
+        samples.append(
+            Sample(time, state.installed, state.healthy, state.working, state.watts, tokens, state.spare_watts)
         )
 
 

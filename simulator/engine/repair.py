@@ -99,7 +99,7 @@ class Workshop:
         band, time = self._band(numbers.uniform()), numbers.exponential(1.0)
         hands = numbers.exponential(band.hands) if self._by_hand else 0.0
         first = self._plan.repairs[0].mean
-        evicted = tuple([numbers.exponential(first) for _ in range(cause.evicted - 1)])
+        evicted = tuple([numbers.exponential(first) for _ in range(cause.evicted - 1)]) if cause.evicted > 1 else ()
         return Visit(band, (band.mean - band.hands) * time, hands, evicted)
 
     def numbers_of(self, cause: Cause) -> int:
@@ -234,7 +234,8 @@ class Workshop:
 
     def _mend(self, pool: int, how: str) -> None:
         self._cluster.mend(pool)
-        self._record.event(self._calendar.now, "repair", "", f"{self._plan.pools[pool].name}: {how}")
+        if self._record.told:
+            self._record.event(self._calendar.now, "repair", "", f"{self._plan.pools[pool].name}: {how}")
         self._restock(pool)
         self._cluster.changed()
 

@@ -37,19 +37,17 @@ class Stretch:
     every: int = 1
     quick: float = 0.0
     segments: int = field(init=False)
+    round: float = field(init=False)  # from one save to the store to the next [s]
 
     def __post_init__(self) -> None:
+        length = self.every * self.interval + (self.every - 1) * self.quick + self.save
+        object.__setattr__(self, "round", length)
         object.__setattr__(self, "segments", max(1, math.ceil(self.work / self.interval - _ROUNDING)))
 
     @property
     def duration(self) -> float:
         """From the first step to the end of the last save. [s]"""
         return self.work + self.saving(self.segments - 1) + self.save
-
-    @property
-    def round(self) -> float:
-        """From one save to the store to the next. [s]"""
-        return self.every * self.interval + (self.every - 1) * self.quick + self.save
 
     def saving(self, saves: int) -> float:
         """Time the first so many saves took. [s]"""
@@ -64,7 +62,7 @@ class Stretch:
         and with saves in memory between those to the store, round by round.
         """
         if self.every == 1:
-            return min(int(elapsed / (self.interval + self.save)), self.segments - 1)
+            return min(int(elapsed / self.round), self.segments - 1)
         rounds = int(elapsed / self.round)
         rest = elapsed - rounds * self.round
         quick = min(int(rest / (self.interval + self.quick)), self.every - 1)

@@ -181,10 +181,11 @@ class Training:
 
     def safe_tokens(self, time: float) -> float:
         """Tokens trained and saved by now."""
-        if self.run is None:
+        run = self.run
+        if run is None:
             return self.tokens
-        safe = self.run.full(self.run.stretch.safe_after(time - self.since)) * self.run.rate
-        return min(self.tokens + safe, self._job.tokens)
+        tokens = self.tokens + run.full(run.stretch.safe_after(time - self.since)) * run.rate
+        return min(tokens, self._job.tokens)
 
     # What a leap asks and leaves.
 
@@ -319,7 +320,7 @@ class Training:
         self._out, self._state = 0, State.BUSY
         lost = cluster.missing(self._index)
         taken = self._take_best()
-        spares = min(lost, sum([max(0, more) for more in taken]))
+        spares = min(lost, sum([max(0, more) for more in taken])) if lost else 0
         self._record.replaced += spares
         if spares:
             self._tell("spare", f"{spares} to work")

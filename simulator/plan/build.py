@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from simulator.plan.contention import Neighbours
 from simulator.plan.ladder import Nodes, ladder, recipe_of, sizes
 from simulator.plan.model import (
     Ageing,
@@ -17,11 +18,13 @@ from simulator.plan.model import (
     Domain,
     Elastic,
     JobPlan,
+    LeftOut,
     Maintenance,
     Plan,
     PoolPlan,
     Removal,
     Repair,
+    Rung,
     Size,
 )
 from simulator.plan.parts import Change, Parts, as_it_is, parts, seconds_from
@@ -30,6 +33,7 @@ from simulator.plan.replay import recorded_faults
 from simulator.plan.supply import blackouts, mean_blackout, sources
 from simulator.plan.tariff import tariff
 from simulator.plan.upkeep import check_upkeep
+from simulator.plan.weather import Risk
 from simulator.scenario import Scenario, digest
 
 __all__ = ["plan"]
@@ -69,29 +73,36 @@ def plan(
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
     tunable = all(accelerator.execution == "gpu" for accelerator in known.accelerators)
     curtailment = known.site.curtailment if tunable else "nodes"
-    jobs: list[JobPlan] = []
+    risks: tuple[Risk, ...] = (*causes, *domains)
+    found: list[tuple[tuple[Rung, ...], tuple[LeftOut, ...]]] = []
+    wanted: list[Sequence[Size]] = []
     taken: Nodes = (0,) * len(pools)
     for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
         if sizes_of is None:
-            wanted: Sequence[Size] = sizes(
-                pools, steps, scenario.horizon, job.accelerators, taken=taken, curtailment=curtailment
-            )
+            horizon, most = scenario.horizon, job.accelerators
+            wanted.append(sizes(pools, steps, horizon, most, taken=taken, curtailment=curtailment))
         else:
-            wanted = sizes_of[index]
-        rungs, without = ladder(known, job, model, pools, (*causes, *domains), wanted, degraded=degraded)
-        jobs.append(
-            JobPlan(
-                name=job.name,
-                model=model.name,
-                tokens=job.tokens,
-                flops_per_token=model.flops_per_token(recipe_of(known, index).sequence),
-                parameters=float(model.parameters),
-                rungs=rungs,
-                elastic=None if job.elastic is None else Elastic(job.elastic),
-                left_out=without,
-            )
+            wanted.append(sizes_of[index])
+        found.append(ladder(known, job, model, pools, risks, wanted[index], degraded=degraded))
+        taken = tuple(a + b for a, b in zip(taken, found[index][0][0].nodes, strict=True))
+    if len(found) > 1:  # now that it is known how often the others write
+        alone = [rungs for rungs, _ in found]
+        for index, (job, model) in enumerate(zip(scenario.jobs, known.models, strict=True)):
+            others = Neighbours((*alone[:index], *alone[index + 1 :]), pools, known.storage)
+            found[index] = ladder(known, job, model, pools, risks, wanted[index], degraded=degraded, others=others)
+    jobs = [
+        JobPlan(
+            name=job.name,
+            model=model.name,
+            tokens=job.tokens,
+            flops_per_token=model.flops_per_token(recipe_of(known, index).sequence),
+            parameters=float(model.parameters),
+            rungs=rungs,
+            elastic=None if job.elastic is None else Elastic(job.elastic),
+            left_out=without,
         )
-        taken = tuple(a + b for a, b in zip(taken, rungs[0].nodes, strict=True))
+        for index, (job, model, (rungs, without)) in enumerate(zip(scenario.jobs, known.models, found, strict=True))
+    ]
     made = Plan(
         name=scenario.name,
         question=scenario.question,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from simulator.errors import PlanError
+from simulator.plan.contention import Neighbours
 from simulator.plan.curtailment import clock_of, compared, curtailed, power_at
 from simulator.plan.mixed import left_out, nodes_of, shared
 from simulator.plan.model import Delivery, LeftOut, PoolPlan, PowerStep, Rung, Size
@@ -116,11 +117,11 @@ def _smaller(nodes: Nodes) -> list[Nodes]:
 
 def ladder(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
-    wanted: Sequence[Size], *, degraded: bool,
+    wanted: Sequence[Size], *, degraded: bool, others: Neighbours | None = None,
 ) -> tuple[tuple[Rung, ...], tuple[LeftOut, ...]]:  # fmt: skip
     """Rungs for the ``wanted`` sizes and, with ``degraded``, for those below them; best first, no useless ones.
 
-    Beside them the pools that the best of them does without.
+    Beside them the pools that the best of them does without.  ``others`` write to the same store.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def ladder(
         clock = clock_of(size, pools)
         answer, shares = shared(parts, job, model, size.nodes, clock, equal, like)
         used = nodes_of(shares, size.nodes, pools) if shares else _used(size.nodes, pools, answer)
-        rung = _rung(parts, job, model, pools, risks, used, clock, answer, shares)
+        rung = _rung(parts, job, model, pools, risks, used, clock, answer, shares, others)
         kept = rung.size
         if kept not in rungs or rungs[kept].tokens_per_second < rung.tokens_per_second:
             rungs[kept] = rung
@@ -248,12 +249,12 @@ def _like(
 
 def _rung(
     parts: Parts, job: TrainingJob, model: Transformer, pools: Sequence[PoolPlan], risks: Sequence[Risk],
-    nodes: Nodes, clock: float, answer: Answer, shares: tuple[Share, ...],
+    nodes: Nodes, clock: float, answer: Answer, shares: tuple[Share, ...], others: Neighbours | None,
 ) -> Rung:  # fmt: skip
     """One size with everything that follows from it.
 
     A checkpoint holds the 16-bit weights and the optimizer's state; every node writes its part, up to what the store
-    takes from all together.
+    takes from all together and the ``others`` leave.
     """
     scenario = parts.scenario
     weighted = sum(n * pool.failure_weight for n, pool in zip(nodes, pools, strict=True))
@@ -261,7 +262,7 @@ def _rung(
     fixed = scenario.failures.restart
     stages = {"restart": fixed} if fixed is not None else parts.fleet.restart_stages(accelerators)
     restart = sum(stages.values())
-    write, load = _checkpoint_times(parts, job, model, sum(nodes))
+    write, load = _checkpoint_times(parts, job, model, nodes, others)
     memory = scenario.checkpoint.memory
     met = weather(
         risks,
@@ -322,12 +323,18 @@ def _cut(answer: Answer) -> tuple[int, ...]:
     return (one.tensor, one.pipeline, one.interleave, one.context, one.expert, one.zero)
 
 
-def _checkpoint_times(parts: Parts, job: TrainingJob, model: Transformer, nodes: int) -> tuple[float, float]:
-    """Time to write a checkpoint and to read it back: its bytes over the store's rates for so many nodes. [s]"""
-    asked, formats = parts.scenario.checkpoint, PRECISIONS[job.precision]
+def _checkpoint_times(
+    parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes, others: Neighbours | None
+) -> tuple[float, float]:
+    """Time to write a checkpoint and to read it back: its bytes over the store's rates for so many nodes. [s]
+
+    A write meets those of others; a time that was asked for is taken as it is.
+    """
+    asked, formats, store = parts.scenario.checkpoint, PRECISIONS[job.precision], parts.storage
     saved = model.parameters * (formats.weight_bytes + formats.optimizer_bytes)
-    write = asked.save if asked.save is not None else saved / parts.storage.write_rate(nodes)
-    load = asked.load if asked.load is not None else saved / parts.storage.read_rate(nodes)
+    crowded = 1.0 if others is None else others.crowding(nodes)
+    write = asked.save if asked.save is not None else saved / store.write_rate(sum(nodes)) * crowded
+    load = asked.load if asked.load is not None else saved / store.read_rate(sum(nodes))
     return write, load
 
 
@@ -386,7 +393,8 @@ def _saving(asked: Checkpoint, write: float, quick: float, met: Weather, job: st
             f"checkpoint.memory.interval: expected at least the {show(quick, 's')} that a checkpoint takes; "
             f"got {show(memory.interval, 's')}"
         )
-    return Saving(memory.interval, save, drain, max(1, round(interval / memory.interval)), quick)
+    rounds = max(1, round(interval / memory.interval), math.ceil(drain / memory.interval - 1e-9))
+    return Saving(memory.interval, save, drain, rounds, quick)
 
 
 def _hiding_batch(parts: Parts, job: TrainingJob, model: Transformer, nodes: Nodes) -> float | None:

@@ -7,19 +7,15 @@ from collections.abc import Callable, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from simulator.plan.model import PoolPlan
 from simulator.report.tables import table
-from simulator.report.words import count, duration, energy, percent
+from simulator.report.words import count, duration, energy, money, percent
 from simulator.results.queue import QueueSummary, ServedSummary
 
 __all__ = ["queued"]
 
 
-def queued(queue: QueueSummary, notes: Sequence[str], pools: Sequence[PoolPlan]) -> list[RenderableType]:
-    """The queue with and without the training jobs: as a whole, then by the size of its jobs.
-
-    What its jobs draw beyond idle nodes is said beside the books: per accelerator a mean over the pools.
-    """
+def queued(queue: QueueSummary, notes: Sequence[str]) -> list[RenderableType]:
+    """The queue with and without the training jobs: as a whole, then by the size of its jobs, then what it draws."""
     said = list(notes)
     if queue.submitted_later:
         said.append(f"{queue.submitted_later:,} jobs submitted after the run's end are not looked at")
@@ -28,10 +24,11 @@ def queued(queue: QueueSummary, notes: Sequence[str], pools: Sequence[PoolPlan])
             f"{queue.beside.never_started:,} jobs never start with the training jobs, {queue.alone.never_started:,} "
             "without; they count with the delay until the run's end"
         )
-    accelerators = sum(pool.nodes * pool.accelerators for pool in pools)
-    more = sum(pool.nodes * (pool.training_power - pool.idle_power) for pool in pools) / accelerators
-    drawn = queue.beside.accelerator_hours * more / 1e6
-    said.append(f"power, energy and cost count the queue's nodes as idle; its jobs draw some {energy(drawn)} on top")
+    drawn = queue.energy
+    said.append(
+        f"the books above count the queue's nodes as idle; its jobs draw {energy(drawn.energy_MWh)} on top, "
+        f"{money(drawn.energy_cost_usd)} and {drawn.carbon_tCO2e:,.0f} tCO2e"
+    )
     return [_whole(queue), "", _by_size(queue), *(Text(one, style="dim") for one in said)]
 
 

@@ -384,7 +384,7 @@ def answer(shown: Answer) -> RenderableType:
     if shown.tornado:
         parts += ["", _tornado(shown.tornado)]
     if shown.queue is not None:
-        parts += ["", *queued(shown.queue, shown.queue_notes, plan.pools)]
+        parts += ["", *queued(shown.queue, shown.queue_notes)]
     helpful = [lever for lever in shown.levers if lever.days_saved > 0]
     if helpful:
         parts += ["", _levers(helpful)]

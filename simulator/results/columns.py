@@ -83,6 +83,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
         Column("busy_accelerators", "accelerators", "of them in use"),
         Column("waiting_jobs", "", "jobs that wait"),
         Column("wanted_accelerators", "accelerators", "what they wait for"),
+        Column("power_MW", "MW", "what those in use draw beyond idling"),
     ),
     "comparison": (
         Column("scenario", "", "its name"),

@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.engine.queue import Served, Sharing
+from simulator.plan.model import Plan, split
 from simulator.plan.queue import QueueJobs
 from simulator.results.columns import names
+from simulator.results.series import Series
 from simulator.units import DAY, HOUR
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ClassSummary", "QueueSummary", "ServedSummary", "jain", "queue_over_time", "queue_table", "summarise_queue",
+    "ClassSummary", "EnergySummary", "QueueSummary", "ServedSummary", "jain", "queue_over_time", "queue_table",
+    "summarise_queue",
 ]  # fmt: skip
 
+MEGA = 1e6
+TONNE = 1000.0
 _SHORT = 10.0  # a job that is shorter counts as this long when slowdowns are taken [s]
 _STEP = 8  # size classes: 1, 2–8, 9–64, 65–512 …
 
@@ -66,6 +71,18 @@ class ServedSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergySummary:
+    """What the queue's jobs draw beside the training jobs while the run goes on, beyond what its nodes draw idling.
+
+    The run's own books hold the rest: those nodes stand there and idle whoever has jobs for them.
+    """
+
+    energy_MWh: float  # noqa: N815  the unit's own spelling
+    energy_cost_usd: float
+    carbon_tCO2e: float  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSummary:
     """The queue beside the training jobs and without them."""
 
@@ -73,6 +90,7 @@ class QueueSummary:
     submitted_later: int  # recorded jobs submitted after the training jobs' end, not looked at
     beside: ServedSummary
     alone: ServedSummary
+    energy: EnergySummary
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, units in the names."""
@@ -82,7 +100,8 @@ class QueueSummary:
             return {**{f.name: getattr(served, f.name) for f in fields(served)}, "classes": classes}
 
         numbers = {"jobs": self.jobs, "submitted_later": self.submitted_later}
-        return {**numbers, "with_training": plain(self.beside), "without_training": plain(self.alone)}
+        drawn = {f.name: getattr(self.energy, f.name) for f in fields(self.energy)}
+        return {**numbers, **drawn, "with_training": plain(self.beside), "without_training": plain(self.alone)}
 
 
 def jain(shares: NDArray[np.float64]) -> float:
@@ -96,15 +115,33 @@ def jain(shares: NDArray[np.float64]) -> float:
     return float(shares.sum()) ** 2 / squares if squares > 0 else 1.0
 
 
-def summarise_queue(sharing: Sharing) -> QueueSummary:
-    """The numbers of one run."""
+def summarise_queue(plan: Plan, sharing: Sharing, state: Series) -> QueueSummary:
+    """The numbers of one run, whose ``state`` is that of the cluster without the queue."""
     everything = float(_areas(sharing.alone)[0])
     return QueueSummary(
         jobs=len(sharing.jobs),
         submitted_later=sharing.submitted_later,
         beside=_served(sharing.jobs, sharing.beside, everything),
         alone=_served(sharing.jobs, sharing.alone, everything),
+        energy=_energy(plan, sharing.beside, state),
     )
+
+
+def _energy(plan: Plan, served: Served, state: Series) -> EnergySummary:
+    """The queue's energy, at the price and carbon of the sources that are left when the cluster has the cheapest."""
+    edges, drawn = served.log.edges, served.log.drawn
+    lasted = np.diff(edges)
+    joules = float(drawn @ lasted)
+    dollars, carbon = joules * plan.tariff.energy, joules * plan.carbon
+    if plan.sources:
+        before = np.diff(np.interp(edges, state.time, state.energy)) / np.where(lasted > 0, lasted, 1.0)
+        middles = ((edges[:-1] + edges[1:]) / 2).tolist()
+        bins = zip(before.tolist(), (before + drawn).tolist(), middles, strict=True)
+        more = np.array([np.subtract(split(plan.sources, b, t), split(plan.sources, a, t)) for a, b, t in bins])
+        by_source = lasted @ more
+        dollars = float(by_source @ np.array([source.price for source in plan.sources]))
+        carbon = float(by_source @ np.array([source.carbon for source in plan.sources]))
+    return EnergySummary(joules / (MEGA * HOUR), dollars, carbon / TONNE)
 
 
 def _areas(served: Served) -> NDArray[np.float64]:
@@ -205,7 +242,7 @@ def queue_over_time(sharing: Sharing) -> pd.DataFrame:
     parts = []
     for training, served in _both(sharing):
         log = served.log
-        columns = (log.edges[:-1] / DAY, log.capacity, log.busy, log.waiting, log.wanted)
+        columns = (log.edges[:-1] / DAY, log.capacity, log.busy, log.waiting, log.wanted, log.drawn / MEGA)
         part = pd.DataFrame(dict(zip(names("queue_timeline")[1:], columns, strict=True)))
         part.insert(0, "training", training)
         parts.append(part)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,29 +66,30 @@ def _cumulative(steps: Floats) -> Floats:
 def series(plan: Plan, log: Log) -> Series:
     """The samples up to the last job's end.  Of several at one moment the last one counts."""
     end, samples = end_of(log), log.samples
-    time = np.array([sample.time for sample in samples], dtype=float)
+    time = np.fromiter((sample.time for sample in samples), float, len(samples))
     keep = np.flatnonzero(np.append(np.diff(time) > 0, True) & (time <= end)) if len(time) else np.empty(0, dtype=int)
     if not len(keep):
         raise ValueError("a log without a sample")
-    chosen = [samples[index] for index in keep]
+    chosen = [samples[index] for index in keep.tolist()]
     closing = [chosen[-1]] if time[keep[-1]] < end else []
 
-    def table(values: list[tuple[float, ...]], width: int) -> Floats:
-        return np.array(values, dtype=float).reshape(len(values), width)
+    def table(values: Iterable[tuple[float, ...]], width: int) -> Floats:
+        return np.fromiter(chain.from_iterable(values), float, len(rows) * width).reshape(len(rows), width)
 
     rows = chosen + closing
     pools, jobs = len(plan.pools), len(plan.jobs)
-    tokens = table([row.tokens for row in rows], jobs)
+    _, installed, healthy, working, power, tokens_then, _ = zip(*rows, strict=True)
+    tokens = table(tokens_then, jobs)
     if closing:
         tokens[-1] = [max(job.tokens, before) for job, before in zip(log.jobs, tokens[-1], strict=True)]
     moments = np.append(time[keep], [end] * len(closing))
     carried = [split(plan.sources, row.power, when) for row, when in zip(rows, moments, strict=True) if plan.sources]
     return Series(
         time=moments,
-        installed=table([row.installed for row in rows], pools),
-        healthy=table([row.healthy for row in rows], pools),
-        working=table([row.working for row in rows], pools),
-        power=np.array([row.power for row in rows], dtype=float),
+        installed=table(installed, pools),
+        healthy=table(healthy, pools),
+        working=table(working, pools),
+        power=np.array(power, dtype=float),
         tokens=tokens,
         carried=np.array(carried, dtype=float).reshape(len(rows), len(plan.sources)),
     )

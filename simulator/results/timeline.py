@@ -134,9 +134,9 @@ def activity_seconds(log: Log | Tally, job: int) -> dict[Activity, float]:
     if isinstance(log, Tally):
         return dict(log.spent[job])
     found: dict[Activity, list[float]] = defaultdict(list)
-    for interval in log.intervals:
-        if interval.job == job:
-            found[interval.activity] += (interval.end, -interval.start)
+    for number, start, end, activity in log.intervals:
+        if number == job:
+            found[activity] += (end, -start)
     return {activity: math.fsum(found[activity]) for activity in Activity}
 
 

@@ -13,7 +13,7 @@ from simulator.step import streaming, timing
 from simulator.step.candidates import candidates, combinations, filled, units
 from simulator.step.layout import Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, Memory, footprint, least_bytes, usable
+from simulator.step.memory import Footprint, Memory, footprint, least_bytes, least_state, usable
 from simulator.step.placement import Placement, deal
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
@@ -115,6 +115,8 @@ def quickest(
         layouts = candidates(machine, model, recipe, accelerators, request)
         every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
+    if least_state(model, recipe) > accelerators * usable(machine):
+        return None
     cuts = _cuts(machine, model, recipe, request)
     layouts, possible = filled(cuts.layouts, cuts.units, recipe.batch, accelerators, request)
     least = timing.at_least(machine, recipe, layouts, cuts.paced)

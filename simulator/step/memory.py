@@ -19,7 +19,7 @@ from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Activations", "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes",
+    "Activations", "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "least_state",
     "local_parameters", "usable",
 ]  # fmt: skip
 
@@ -333,3 +333,9 @@ def least_bytes(
     now = footprint(machine, model, recipe, many, placed, held)
     total, less = now.total - _COMMUNICATOR, held.needed(1.0) - now.activations
     return total.max(axis=0), (total + less).max(axis=0)
+
+
+def least_state(model: Transformer, recipe: Recipe) -> float:
+    """Bytes of gradients and optimizer state that all accelerators hold together at least: one copy of each. [B]"""
+    optimizer = 0.0 if recipe.optimizer_outside else PRECISIONS[recipe.precision].optimizer_bytes
+    return model.parameters * (recipe.gradient_bytes + optimizer)

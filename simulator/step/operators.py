@@ -135,12 +135,14 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     core_forward, core_backward = _core(machine, model, recipe, L)
 
     width = dense_share * model.ffn / t
-    routing, expert = np.zeros_like(t), np.zeros_like(t)
+    zero = np.zeros_like(t)
+    moved, expert = (zero, zero), zero
     if share:
         routed = share * model.experts_per_token * experts.load(recipe, L) / t
         width = width + (routed + share * model.shared_experts / t) * model.expert_width
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
+        once_more, back_more = (share * more / machine.stream for more in experts.unfused(model, recipe, L, m))
+        moved = routing + once_more, 2 * routing + back_more
         expert = share * experts.exchange(machine, model, recipe, L, m)
 
     tp = group(machine, t, np.ones_like(t))
@@ -155,19 +157,19 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume)) for times in (1, 2)
     )
     context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
-    zero = np.zeros_like(t)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
 
     def composed(
-        like: Transformer, width: Numbers, split: float, routing: Numbers, expert: Numbers, forwards: Numbers,
-        backwards: Numbers,
+        like: Transformer, width: Numbers, split: float, moved: tuple[Numbers, Numbers], expert: Numbers,
+        forwards: Numbers, backwards: Numbers,
     ) -> Layer:  # fmt: skip
+        """One layer ``like`` the model's, from its products and what is its own."""
         # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
         once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
         memory, memory_back = _streamed(machine, model, recipe, L, m, width)
         cast_forward, cast_backward = _casts(machine, like, recipe, L, width)
-        memory, memory_back = memory + routing + cast_forward, memory_back + 2 * routing + cast_backward
+        memory, memory_back = memory + moved[0] + cast_forward, memory_back + moved[1] + cast_backward
         forward = Pass(once, core_forward, memory, split * tensor, context, expert)
         backward = Pass(back, core_backward, memory_back, split * tensor_back, context_back, expert)
         # nothing in the backward pass reads what the block's last product puts out, and some software sees that
@@ -180,13 +182,13 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         )  # fmt: skip
         return Layer(forward, backward, again, light)
 
-    average = composed(model, width, split, routing, expert, forwards, backwards)
+    average = composed(model, width, split, moved, expert, forwards, backwards)
     if not model.leading_layers or not (L.pipeline > 1).any():
         return average, None
     ours = np.ones((len(attention) + 2, 1))
     ours[len(attention) :] /= dense_share  # the dense products of every layer that has them
     dense_only = (ours * each[: len(ours)] for each in (forwards, backwards))
-    return average, composed(model.leading, model.ffn / t, 2, zero, zero, *dense_only)
+    return average, composed(model.leading, model.ffn / t, 2, (zero, zero), zero, *dense_only)
 
 
 def _streamed(
@@ -198,10 +200,21 @@ def _streamed(
     tensor ranks only with sequence parallelism; the activation function 4 or, gated, 6 bytes of the ``width`` at hand.
     Backward: norms 12 h (they read x and dy and write dx), the sums of what two branches return 12 h, dropout 10 h, the
     activation function 6 or 10.
+
+    A rotary embedding that scales too (YaRN) is no fused kernel but operators on queries and keys: forward two products
+    (4 bytes each), half negated (2), joined (4), sum (6), joined with what is not turned (4); backward two products,
+    half negated, joined, the sum of both ways and two slices put back (14).
+
+    Source
+    ------
+    ``apply_rotary_pos_emb`` of Megatron-Core 0.16.1, which refuses its fused kernel where the scale is not 1.
     """
     h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
     moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
     back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
+    if model.rotary_scale and not recipe.software.compiles:
+        turned = m * (model.heads + model.key_value_heads) * model.head / L.tensor
+        moved, back = moved + 24 * turned, back + 34 * turned
     more = recipe.software.elementwise
     return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
 

@@ -35,6 +35,13 @@ model and source of seeds/measurements/throughput.csv, 250 rows of up to 11,616 
 -0.004 (Megatron-Core README) to 0.05 (MLPerf v4.0), with a median of 0.021.
 """
 
+_TURNING = 22
+"""Operators that turn queries and keys of a layer one by one, beyond the fused kernel of each.
+
+Each takes cosine and sine, scales and casts both, multiplies, negates, joins, multiplies, adds and joins
+(``_apply_rotary_pos_emb_bshd`` of Megatron-Core 0.16.1).
+"""
+
 __all__ = ["Cut", "Evaluation", "Pace", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
@@ -206,12 +213,13 @@ def _held_up(
     """Time a layer and microbatch wait for the host, which launches kernels one by one; and what recomputing takes it.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
-    dropout are made of single operators, and those of its experts; recorded graphs need no host.
+    dropout are made of single operators, those of rotary embeddings that no fused kernel does, and those of its
+    experts; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
         none = np.zeros_like(L.tensor)
         return none, none, none
-    fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
+    fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2) + (_TURNING if model.rotary_scale else 0)
     once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
     empty = recipe.software.host * experts.refills(machine, model, recipe, L)
     return np.maximum(once - forward, empty) + np.maximum(back - backward, 0), once, empty

@@ -72,7 +72,7 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
     if entry is not None:
         same_heads = entry.heads == queries
         values |= {"head_dim": entry.head_dim if same_heads else None, "window": entry.window,
-                   "window_every": entry.window_every}  # fmt: skip
+                   "window_every": entry.window_every, "rotary_scale": entry.rotary_scale}  # fmt: skip
         if entry.attention == "mla":
             fields = ("attention", "query_rank", "kv_rank", "rope_dim", "value_dim")
             values |= {name: getattr(entry, name) for name in fields} | {"kv_heads": queries}
@@ -85,6 +85,7 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
             values |= {"ffn": entry.ffn, "shared_experts": entry.shared_experts, "dense_layers": dense,
                        "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
                        "routing_limit": entry.routing_limit, "expert_biases": entry.expert_biases,
+                       "expert_bounds": entry.expert_bounds,
                        "next_tokens": entry.next_tokens if layers == entry.layers else 0}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
 

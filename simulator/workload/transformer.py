@@ -45,6 +45,8 @@ class Transformer(CatalogueEntry):
     shared_experts: int = Field(default=0, ge=0)
     expert_ffn: int | None = Field(default=None, ge=1)
     expert_biases: bool = Field(default=False, description="experts add a bias after each of their products")
+    expert_bounds: bool = Field(default=False, description="experts bound what their activation function gets")
+    rotary_scale: bool = Field(default=False, description="rotary embeddings scale queries and keys too (YaRN)")
     dense_layers: int = Field(default=0, ge=0, description="leading layers without experts")
     expert_every: int = Field(default=1, ge=1, description="one layer in this many has experts")
     routing_limit: int | None = Field(

@@ -29,13 +29,13 @@ def jobs(*rows, users=("",)):
 
 
 def steady(accelerators, end=1e6):
-    return Capacity(np.array([0.0]), np.array([accelerators]), np.array([0]), end)
+    return Capacity(np.array([0.0]), np.array([accelerators]), np.array([0]), np.array([100.0]), end)
 
 
 def changing(*steps, end=1e6):
     """Steps of time, accelerators and how many of those before were struck."""
     time, accelerators, struck = (np.array(column) for column in zip(*steps, strict=True))
-    return Capacity(time.astype(float), accelerators, struck, end)
+    return Capacity(time.astype(float), accelerators, struck, np.full(len(time), 100.0), end)
 
 
 def drawn(load, servers, *, seed, jobs_wanted, runtime=HOUR, sizes=((1, 1.0),), priorities=((0, 1.0),), sigma=0.0):
@@ -348,3 +348,10 @@ def test_the_first_that_fits_is_found(waiting, free, slack, spare):
     fits = [job for job, size, need in there if size <= free and (need <= slack or size <= spare)]
     assert line.first(free, slack=float(slack), spare=spare) == (fits[0] if fits else None)
     assert line.smallest == min((size for _, size, _ in there), default=2**62)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=many_jobs)
+def test_what_is_drawn_follows_what_is_in_use(rows):
+    log = serve(jobs(*rows), steady(12), URGENT_FIRST, seed=1)
+    assert log.drawn == pytest.approx(100.0 * log.busy)

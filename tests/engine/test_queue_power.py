@@ -42,3 +42,17 @@ def test_without_a_cap_nothing_is_off():
     room, alone = beside()
     assert at(room, 10_000.0) == 96
     assert at(alone, 10_000.0) == 128
+
+
+def test_in_use_an_accelerator_adds_what_training_draws_beyond_idling():
+    for room in beside():
+        assert room.watts == pytest.approx((1000.0 - 300.0) / 8)
+
+
+def test_all_in_use_draw_what_the_cap_leaves_and_no_more():
+    made = plan([pool((0.0, 16))], [TRAINING], power=[(0.0, 10e3)])
+    log = simulate(made)
+    room = capacity(made, log)
+    drawn = np.array([sample.power for sample in log.samples]) + room.accelerators * room.watts
+    assert max(drawn) == pytest.approx(10e3)
+    assert drawn[room.time == 100.0] == pytest.approx(10e3)  # the job has started

@@ -11,6 +11,7 @@ from small_plans import job, ledger, plan, pool, rung
 
 from simulator.engine import Activity, sample, simulate
 from simulator.engine.calendar import HeapCalendar
+from simulator.engine.cluster import Cluster, State
 from simulator.errors import SimulatorError
 from simulator.plan.model import Ageing, Cause, Cold, Domain, Maintenance, Plan, Removal, Repair
 
@@ -79,6 +80,20 @@ def lives(draw) -> Plan:
 @given(lives())
 def test_both_calendars_keep_the_same_books_to_the_last_bit(toy):
     assert sample(toy, seed=toy.seed, leaping=False) == simulate(toy).tally
+
+
+@settings(max_examples=40, deadline=None)
+@given(lives())
+def test_a_state_that_is_remembered_is_the_one_that_would_be_worked_out_anew(toy):
+    remembered = Cluster.state
+
+    def compared(cluster: Cluster) -> State:
+        assert remembered(cluster) == cluster._work_out()
+        return remembered(cluster)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Cluster, "state", compared)
+        simulate(toy)
 
 
 @settings(max_examples=40, deadline=None)

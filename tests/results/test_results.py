@@ -140,8 +140,8 @@ def test_a_run_that_never_trained_has_no_projection_and_no_division_by_zero():
     end = replace(
         idle.jobs[0], started=None, finished=None, tokens=0.0, interruptions=0, running=0.0, worked=(0.0, 0.0)
     )
-    samples = tuple(replace(s, working=(0, 0), tokens=(0.0,)) for s in idle.samples)
-    waiting = replace(idle.intervals[0], end=idle.end, activity=Activity.WAITING)
+    samples = tuple(s._replace(working=(0, 0), tokens=(0.0,)) for s in idle.samples)
+    waiting = idle.intervals[0]._replace(end=idle.end, activity=Activity.WAITING)
     stuck = Log(1, idle.end, (waiting,), (), samples, (end,))
     summary = summarise(planned, stuck)
     assert summary.goodput == summary.availability == summary.tokens_per_second == summary.mfu == 0

@@ -21,11 +21,13 @@ class Capacity:
     """Healthy accelerators from each ``time`` on, until ``end``; the last number holds for what is still to run then.
 
     ``struck`` are the accelerators that broke at this moment while they were the queue's: jobs that ran on them stop.
+    ``watts`` is what each one in use adds to what the facility draws while it idles.
     """
 
     time: NDArray[np.float64]
     accelerators: NDArray[np.int64]
     struck: NDArray[np.int64]
+    watts: NDArray[np.float64]
     end: float
 
 
@@ -38,7 +40,8 @@ def capacity(plan: Plan, log: Log, *, training: bool = True) -> Capacity:
         False: the same cluster with the same failures and no training job on it.
 
     Under a cap the queue gets no more nodes than the power feeds that the training jobs have not set aside; what is off
-    is spread over the pools alike.
+    is spread over the pools alike.  A node that is in use draws what it does in training instead of what it draws
+    idling, and one that is in use in part that part of the difference; so all in use draw what the cap leaves at most.
 
     A node that breaks at the moment at which a training job is struck was that job's; if it takes a healthy node
     instead, the queue loses that one to it.
@@ -58,9 +61,13 @@ def capacity(plan: Plan, log: Log, *, training: bool = True) -> Capacity:
     else:
         power = _power(plan, time, installed)
     asked = healthy @ np.array([pool.training_power for pool in plan.pools])
+    idle = healthy @ np.array([pool.idle_power for pool in plan.pools])
     on = np.divide(power, asked, out=np.ones_like(power), where=asked > power)
     healthy = np.floor(healthy * on[:, None] + _ROUNDING).astype(np.int64)
-    return Capacity(time, healthy @ each, broken @ each, log.end)
+    accelerators = healthy @ each
+    more = np.minimum(asked, power) - np.minimum(idle, power)
+    watts = np.divide(more, accelerators, out=np.zeros_like(power), where=accelerators > 0)
+    return Capacity(time, accelerators, broken @ each, watts, log.end)
 
 
 def _power(plan: Plan, time: NDArray[np.float64], installed: NDArray[np.int64]) -> NDArray[np.float64]:

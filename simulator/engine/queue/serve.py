@@ -42,6 +42,7 @@ class QueueLog:
     busy: Floats  # of them in use
     waiting: Floats  # mean jobs that wait
     wanted: Floats  # mean accelerators they wait for
+    drawn: Floats  # mean of what those in use draw beyond idling [W]
 
 
 def serve(jobs: QueueJobs, capacity: Capacity, policy: Policy, *, seed: int) -> QueueLog:
@@ -76,7 +77,7 @@ class _Desk:
         self._policy, self._capacity = policy, capacity
         self._strikes = Stream(seed, "queue: struck nodes").uniform
 
-        self._now, self._there, self._busy = 0.0, 0, 0
+        self._now, self._there, self._busy, self._watts = 0.0, 0, 0, 0.0
         self._is_waiting = bytearray(count)
         self._line: list[int] = []  # heap of jobs that wait, and of some that no longer do
         self._backlog, self._wanted = 0, 0
@@ -102,6 +103,7 @@ class _Desk:
         moments: list[float] = self._capacity.time.tolist()
         accelerators: list[int] = self._capacity.accelerators.tolist()
         struck: list[int] = self._capacity.struck.tolist()
+        watts: list[float] = self._capacity.watts.tolist()
         submit, arriving, ends = self._submit, self._arriving, self._ends
         change = arrival = 0
         while True:
@@ -114,7 +116,7 @@ class _Desk:
             )
             if now == math.inf:
                 break
-            self._meter.spend(now, self._there, self._busy, self._backlog, self._wanted)
+            self._meter.spend(now, *self._levels())
             self._now = now
             while ends and ends[0][0] <= now:
                 end, job = heappop(ends)
@@ -122,6 +124,7 @@ class _Desk:
                     self._finish(job)
             while change < len(moments) and moments[change] <= now:
                 self._change(accelerators[change], struck[change])
+                self._watts = watts[change]
                 change += 1
             before = arrival
             while arrival < len(arriving) and submit[arriving[arrival]] <= now:
@@ -129,8 +132,11 @@ class _Desk:
                 arrival += 1
             if self._backlog:
                 self._serve(arriving[before:arrival])
-        self._meter.close(self._there, self._busy, self._backlog, self._wanted)
+        self._meter.close(*self._levels())
         return self._log()
+
+    def _levels(self) -> tuple[float, ...]:
+        return self._there, self._busy, self._backlog, self._wanted, self._busy * self._watts
 
     # Who is served.
 
@@ -284,7 +290,7 @@ class _Desk:
         back = np.empty_like(self._order)
         back[self._order] = np.arange(len(self._order))
         meter = self._meter
-        capacity, busy, waiting, wanted = meter.means()
+        capacity, busy, waiting, wanted, drawn = meter.means()
 
         def told(values: list[float]) -> Floats:
             return np.array(values, dtype=float)[back]
@@ -306,6 +312,7 @@ class _Desk:
             busy=busy,
             waiting=waiting,
             wanted=wanted,
+            drawn=drawn,
         )
 
 
@@ -316,9 +323,9 @@ class _Meter:
         self.edges: Floats = np.linspace(0.0, end, _BINS + 1)
         self.in_use = 0.0
         self._end, self._width, self._now = end, end / _BINS, 0.0
-        self._areas = [[0.0, 0.0, 0.0, 0.0] for _ in range(_BINS)]
+        self._areas = [[0.0] * 5 for _ in range(_BINS)]
 
-    def spend(self, now: float, *levels: int) -> None:
+    def spend(self, now: float, *levels: float) -> None:
         """The levels were these from the moment before until ``now``."""
         self.in_use += levels[1] * (now - self._now)
         began, until = self._now, min(now, self._end)
@@ -335,12 +342,12 @@ class _Meter:
                 return
             began, at = stop, at + 1
 
-    def close(self, *levels: int) -> None:
+    def close(self, *levels: float) -> None:
         """Nothing changes until the end."""
         if self._now < self._end:
             self.spend(self._end, *levels)
 
-    def means(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Mean level by bin, in the order in which they were given."""
-        areas = np.array(self._areas) / (self._width or 1.0)
-        return areas[:, 0], areas[:, 1], areas[:, 2], areas[:, 3]
+    def means(self) -> Floats:
+        """Mean levels by bin, one row each, in the order in which they were given."""
+        means: Floats = np.array(self._areas).T / (self._width or 1.0)
+        return means
