@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from simulator.step import streaming, timing
 from simulator.step.candidates import candidates, combinations, filled, units
-from simulator.step.layout import FULL, Layout, Layouts
+from simulator.step.layout import Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Footprint, Memory, footprint, least_bytes, least_state, usable
+from simulator.step.placement import Placement, deal
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
 from simulator.step.timing import Cut, Evaluation, Pace, StepTime
@@ -69,12 +70,13 @@ def those_that_fit(
 
 
 def _lean(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest
-) -> tuple[Layouts, Footprint]:
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest,
+    placed: Placement | None = None,
+) -> tuple[Layouts, Footprint]:  # fmt: skip
     """The layouts, with as much recomputation as they need and ``request`` allows, and their memory."""
     if _eases(request):
-        return eased(machine, model, recipe, L, usable(machine))
-    return L, footprint(machine, model, recipe, L)
+        return eased(machine, model, recipe, L, usable(machine), placed)
+    return L, footprint(machine, model, recipe, L, placed)
 
 
 def _eases(request: LayoutRequest) -> bool:
@@ -97,10 +99,9 @@ class _Cuts(NamedTuple):
 @lru_cache(maxsize=32)
 def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
     cuts, alike = combinations(machine, model, recipe, request)
-    fits = roomy = least_bytes(machine, model, recipe, cuts) <= usable(machine)
-    if _eases(request):
-        lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
-        fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
+    placed = deal(model, recipe, cuts)
+    roomy, lean = (least <= usable(machine) for least in least_bytes(machine, model, recipe, cuts, placed))
+    fits = roomy | lean if _eases(request) else roomy
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first))
     paced = timing.stage(model, cuts.where(first), passes).paced.where(among)
@@ -132,7 +133,8 @@ def quickest(
         nonlocal best, rank
         if not len(row):
             return
-        some, memory = _lean(machine, model, recipe, layouts.where(row), request)
+        placed = cuts.passes.placed.where(cuts.alike[row])
+        some, memory = _lean(machine, model, recipe, layouts.where(row), request, placed)
         fits = memory.margin >= 0
         if not fits.any():
             return

@@ -9,18 +9,12 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers
 
-__all__ = ["bubble", "in_flight", "microbatches", "stages", "transfers"]
+__all__ = ["bubble", "in_flight", "microbatches", "transfers"]
 
 
 def microbatches(batch: int, L: Layouts) -> Numbers:
     """Microbatches each replica computes in one step; the last may be short, and costs as much."""
     return np.ceil(batch / (L.data * L.microbatch))
-
-
-def stages(layers: int, L: Layouts) -> tuple[Numbers, Numbers]:
-    """Layers on a full stage and on the last one, which gets fewer when they do not divide."""
-    full = np.ceil(layers / L.pipeline)
-    return full, np.maximum(layers - (L.pipeline - 1) * full, 0)
 
 
 def in_flight(stage: Numbers | float, count: Numbers, L: Layouts) -> Numbers:

@@ -14,7 +14,8 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Footprint, activation_bytes, footprint, local_parameters
 from simulator.step.operators import Pass, ends, layer
-from simulator.step.pipeline import bubble, microbatches, stages, transfers
+from simulator.step.pipeline import bubble, microbatches, transfers
+from simulator.step.placement import Placement, deal
 from simulator.step.roofline import Numbers, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
@@ -110,6 +111,7 @@ def _data_parallel(
     L: Layouts,
     *,
     held: tuple[Numbers, Numbers],
+    layers: Numbers,
     window: Numbers,
     count: Numbers,
 ) -> Numbers:
@@ -118,7 +120,8 @@ def _data_parallel(
     ZeRO 0 all-reduces the gradients once a step; 1 reduce-scatters them and all-gathers the new weights; 2 scatters the
     gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
-    With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
+    With overlap, what one microbatch's forward and backward on the slowest stage can hide, for which the others wait
+    (``window``), is hidden, but for the last bucket;
     ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage has done with one of its v chunks while a round of
     p microbatches still computes the others, so that (v − 1)/v of the round hides too.  Sharded over fewer ranks than
     there are (HSDP), the parts of gradients are summed over the groups once a step.  ``machine.hidden`` is the share
@@ -129,10 +132,9 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    layers = np.ceil(model.depth / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
-    gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
+    gathers = 2 + (L.recomputed(layers) if recipe.sharding == "tensor" else 0)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
     parameters, ranks, stride = held[0][None], inside[None], L.tensor[None]
     if model.experts:  # a second row: theirs
@@ -228,6 +230,8 @@ class Cut(NamedTuple):
 
     layer: Pass  # both ways
     head: Pass  # logits and loss, both ways
+    placed: Placement
+    leading: Numbers | None  # forward … empty of a layer without experts, where only the model's first ones have none
     forward: Numbers  # of a layer, all in all
     backward: Numbers
     weights: Numbers  # the part of it that the gradients of weights take
@@ -239,20 +243,29 @@ class Cut(NamedTuple):
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        layer, head, *times = self
-        return Cut(layer.where(chosen), head.where(chosen), *(one[chosen] for one in times))
+        layer, head, placed, leading, *times = self
+        leading = None if leading is None else leading[:, chosen]
+        passes = layer.where(chosen), head.where(chosen)
+        return Cut(*passes, placed.where(chosen), leading, *(one[chosen] for one in times))
 
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
-    """Passes of each layer, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    """Passes and stages of each layout, which neither replicas nor ZeRO, recomputed layers or most chunks change."""
     machine = replace(machine, gemm=machine.gemm * recipe.software.products)
-    forward, backward, again, light = layer(machine, model, recipe, L)
+    average, first = layer(machine, model, recipe, L)
+    forward, backward, again, light = average
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
     host, launches, empty = _held_up(machine, model, recipe, L, forward.total, backward.total)
+    leading = None
+    if first is not None:
+        times = [one.total for one in first]
+        leading = np.array([*times, *_held_up(machine, model.leading, recipe, L, *times[:2])])
     return Cut(
         layer=forward + backward,
         head=(once + back).times(1 + model.next_tokens),
+        placed=deal(model, recipe, L),
+        leading=leading,
         forward=forward.total,
         backward=backward.total,
         weights=backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
@@ -287,18 +300,39 @@ class Stage(NamedTuple):
 
 
 def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
-    """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
-    repeated = L.recomputed(model.depth)
-    redone = repeated * one.again + np.where(L.recompute == 1, 1 - repeated, 0.0) * one.light
-    host = one.host + np.maximum(repeated * one.launches - redone, repeated * one.empty)
-    full, last = stages(model.depth, L)
+    """Times of one microbatch in each layout's stages, each with the layers it has.
+
+        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + n t + t_head
+
+    of whose n_i layers d_i are leading ones without experts; what predicts n further tokens takes an average layer
+    each.
+    """
+    placed, full = one.placed, one.placed.fullest
+    repeated = L.recomputed(full)
+    lightly = np.where(L.recompute == 1, 1 - repeated, 0.0)
+
+    def through(again: Numbers, light: Numbers, host: Numbers, launches: Numbers, empty: Numbers) -> list[Numbers]:
+        """What a layer recomputes, and its wait for the host."""
+        redone = repeated * again + lightly * light
+        return [redone, host + np.maximum(repeated * launches - redone, repeated * empty)]
+
+    redone, host = through(one.again, one.light, one.host, one.launches, one.empty)
     per_layer, head = one.forward + one.backward + redone + host, one.head.total
-    ending = last * per_layer + head
-    # DualPipe pairs the first stage with the last
-    ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
+    each = np.array(placed) * per_layer
+    if one.leading is not None:
+        forward, backward, *rest = one.leading
+        leading = forward + backward + sum(through(*rest))
+        # slower by so much are those with experts, so that all together take what as many average ones do
+        slower = (per_layer - leading) * model.layers / (model.layers - model.leading_layers)
+        each = np.array(placed) * (leading + slower) - placed.leading(model) * slower
+    first, between, last = each
+    last = last + head
+    if L.two_way.any():  # DualPipe pairs the first stage with the last
+        first, last = (np.where(L.two_way, (first + last) / 2, alone) for alone in (first, last))
     average = (model.depth * per_layer + head) / L.pipeline
-    # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
-    slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
+    # a layer and logits more at the end would hold up every other stage, so what they take is spread over all
+    last = average if model.next_tokens else last
+    slowest = np.where(L.pipeline > 1, np.maximum(np.maximum(first, between), last), average)
     paced = Pace(
         slowest=slowest,
         others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
@@ -346,7 +380,7 @@ def evaluate(
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    shared, routed = held = local_parameters(model, recipe, L)
+    shared, routed = held = local_parameters(model, recipe, L, passes.placed)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
@@ -366,7 +400,9 @@ def evaluate(
         "pipeline transfers": transfers(
             machine, model.hidden, recipe.sequence, count, one.paced.slowest, L, overlap=recipe.overlap
         ),
-        "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
+        "data parallel": _data_parallel(
+            machine, model, recipe, L, held=held, layers=passes.placed.fullest, window=one.paced.slowest, count=count
+        ),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
             machine, model, recipe, L, windows=(passes.forward, passes.backward + redone), state=state
@@ -377,7 +413,7 @@ def evaluate(
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=memory or footprint(machine, model, recipe, L),
+        memory=memory or footprint(machine, model, recipe, L, passes.placed),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,

@@ -135,6 +135,16 @@ class Transformer(CatalogueEntry):
         return self.hidden * (3 * w + inputs + a) + 4 * (w + inputs) + 3 * a + w
 
     @property
+    def leading_layers(self) -> int:
+        """First layers without experts in a model that has experts in the others."""
+        return min(self.dense_layers, self.layers) if self.experts else 0
+
+    @property
+    def leading(self) -> Transformer:
+        """The model if all its layers were as those: of a dense feed-forward part."""
+        return self.model_copy(update={"experts": 0, "dense_layers": 0, "shared_experts": 0, "residual_ffn": False})
+
+    @property
     def expert_width(self) -> int:
         """Feed-forward width of one expert."""
         return self.expert_ffn or self.ffn
@@ -173,6 +183,11 @@ class Transformer(CatalogueEntry):
     def routed_parameters(self) -> int:
         """Weights of all routed experts: what expert parallelism spreads."""
         return self.expert_layers * self.experts * self.expert_parameters
+
+    @property
+    def leading_parameters(self) -> int:
+        """Weights of one of the first layers, which have no experts."""
+        return self.attention_parameters + self.dense_ffn_parameters + 2 * self.hidden
 
     @property
     def shared_parameters(self) -> int:

@@ -10,6 +10,7 @@ from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
+from simulator.step.placement import deal
 from simulator.step.roofline import product_times
 from simulator.workload import Recipe, Software, TrainingJob, Transformer
 
@@ -80,7 +81,8 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     """Grok-1 on four tensor ranks: each holds a quarter of an expert for four times the tokens."""
     layouts = Layouts.of([Layout(tensor=4, expert=8, data=8)])
     whole, split = RECIPE, replace(RECIPE, split_experts=True)
-    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts) for recipe in (whole, split))
+    placed = deal(GROK, whole, layouts)
+    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts, placed) for recipe in (whole, split))
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [

@@ -126,7 +126,7 @@ def test_layers_to_recompute_can_be_asked_for():
     model, recipe = Transformer.load("Llama-3-8B"), Recipe(batch=512, sequence=8192)
     answer = fastest(on(), model, recipe, 64, LayoutRequest(recompute="none", recompute_layers=3, pipeline=4))
     assert (answer.layout.recompute, answer.layout.recompute_layers) == ("none", 3)
-    with pytest.raises(PlanError, match="recompute_layers: expected at most the 8 of a stage; got 9"):
-        fastest(on(), model, recipe, 64, LayoutRequest(recompute_layers=9, pipeline=4))
+    with pytest.raises(PlanError, match="recompute_layers: expected at most the 9 of a stage; got 10"):
+        fastest(on(), model, recipe, 64, LayoutRequest(recompute_layers=10, pipeline=4))
     with pytest.raises(PlanError, match="recompute_layers: expected none beside full recomputation; got 1"):
         fastest(on(), model, recipe, 64, LayoutRequest(recompute="full", recompute_layers=1))
