@@ -5,8 +5,8 @@
 
 Predicts every run of the file (default: seeds/measurements/runs.csv), writes ``simulator/catalogue/runs.yaml`` and
 prints the error with the losses fitted to all sources beside that with losses fitted without the run's own source.
-To be run again whenever the step model, the efficiencies or the measurements change.  Two parameters are fitted, both
-of training runs; benchmarks have none.
+To be run again whenever the step model, the efficiencies or the measurements change.  One parameter is fitted, of
+training runs; benchmarks have none.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def entry(kind: str, found: Fitted) -> str:
     """One entry of the shelf."""
     rests = f"{found.runs} runs of {found.sources} sources"
     return (
-        f"\n{kind}:\n  lost: {found.lost:.2f}\n  lost_to_width: {found.lost_to_width:.2f}\n  low: {found.low:.3f}\n"
+        f"\n{kind}:\n  lost: {found.lost:.2f}\n  low: {found.low:.3f}\n"
         f"  high: {found.high:.3f}\n  largest: {found.largest}\n  status: estimate\n  estimates:\n"
-        f"    lost: {WHY[kind]}, {rests}\n    lost_to_width: fitted with lost\n"
+        f"    lost: {WHY[kind]}, {rests}\n"
         f"    low: 7.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
         f"    high: 92.5 % quantile of measured over predicted hours, {rests} that weigh the same\n"
         "    largest: most accelerators of any run\n"

@@ -88,23 +88,22 @@ PARAMETERS = (
     # rings reach 0.85 of the interfaces; what is printed of exchanges lies between a half of them and all
     _family("hopper blackwell blackwell-ultra", "exchange", 0.75, 0.15, high=1.0),
     # half to three quarters of the peak is what machines of any kind reach in large products
-    _family("tpu", "gemm", 0.65, NEUTRAL, high=1.0),
+    _family("tpu tpu-v6e", "gemm", 0.65, NEUTRAL, high=1.0),
     _family("tpu-v5e", "gemm", 0.65, 0.10, high=1.0, like="tpu"),
-    _family("tpu-v6e", "gemm", 0.65, 0.10, high=1.0, like="tpu"),
     _family("trainium", "gemm", 0.65, NEUTRAL, high=1.0),
     _family("gaudi", "gemm", 0.65, NEUTRAL, high=1.0),
     _family("wafer", "gemm", 0.30, NEUTRAL, high=1.0),
     _software("nemo", "exposed", 0.50, 0.30, high=1.0),
     _software("megatron", "exposed", 0.80, 0.30, high=1.0),
-    _software("nemo megatron xla compiled", "casts", 1.00, 0.50, high=3.0),
+    _software("nemo megatron xla neuron compiled", "casts", 1.00, 0.50, high=3.0),
     _software("pytorch", "casts", 1.00, 0.50, high=3.0),
     _software("nemo", "attention", 0.90, 0.15, high=1.2),
     # some 80 kernels, in Python that takes twice as long for each as the rest of a layer
     _software("nemo", "routing", 150, 75, high=500.0),
-    _software("megatron xla", "attention", 0.90, 0.15, high=1.2),
+    _software("megatron xla neuron", "attention", 0.90, 0.15, high=1.2),
     _software("pytorch", "attention", 0.80, 0.20, high=1.2),
     # what is counted is what fused operators move, eager ones more
-    _software("nemo megatron megatron-2021 megatron-deepspeed xla compiled", "elementwise", 1.00, 0.20),
+    _software("nemo megatron megatron-2021 megatron-deepspeed xla neuron compiled", "elementwise", 1.00, 0.20),
     _software("pytorch", "elementwise", 1.50, 0.40),
     _software("compiled pytorch", "contention", 0.20, 0.20, high=1.0),
     # the kernels timed are of 2026, and chosen shape by shape by those who make them
@@ -143,7 +142,7 @@ class Rows:
     """The rows that are scored, and what the fit needs to know of each."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # stand-ins teach nothing
+        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # scans are counted
         self.about = pd.DataFrame(
             [
                 {

@@ -14,6 +14,7 @@ from simulator.step import Answer, Layouts, Machine, Memory, evaluate
 from simulator.step.alternatives import Choice, choice
 from simulator.step.candidates import candidates
 from simulator.step.fitting import those_that_fit
+from simulator.step.placement import spread
 from simulator.step.sensitivity import Sensitivity, Traffic, communication, sensitivities
 
 __all__ = ["Explained", "explain"]
@@ -24,7 +25,7 @@ class Explained:
     """The reasons behind the best rung of one job."""
 
     machine: Machine
-    layers: int
+    layers: tuple[int, ...]  # on each stage
     stages: dict[str, Memory]  # what one accelerator of each kind of stage holds
     choice: Choice
     traffic: tuple[Traffic, ...]
@@ -54,7 +55,7 @@ def _explained(known: Parts, plan: Plan, index: int) -> Explained:
     pools = [pool for pool, nodes in enumerate(rung.nodes) if nodes]
     return Explained(
         machine=machine,
-        layers=model.layers,
+        layers=spread(model, recipe, rung.layout),
         stages=evaluate(machine, model, recipe, Layouts.of([rung.layout])).memory.stages(0, rung.layout.pipeline),
         choice=choice(machine, model, recipe, accelerators, request, chosen, fitting),
         traffic=communication(machine, model, recipe, chosen),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from simulator.report.words import count
 from simulator.step import Layout, Machine
 
@@ -18,11 +21,11 @@ def plain(text: str) -> str:
     return text.translate(_PLAIN)
 
 
-def drawing(layout: Layout, machine: Machine, *, layers: int, nodes: int) -> list[str]:
-    """One replica, stage by stage, and below it what each degree means; at most 80 columns wide."""
+def drawing(layout: Layout, machine: Machine, *, layers: Sequence[int], nodes: int) -> list[str]:
+    """One replica, stage by stage with its ``layers``, and below it what each degree means; at most 80 columns wide."""
     stages = layout.pipeline
     shown = list(range(stages)) if stages <= 3 else [0, 1, stages - 1]
-    boxes = [_box(layout, machine, layers, stage) for stage in shown]
+    boxes = [_box(layout, machine, layers[stage], stage) for stage in shown]
     rows = []
     for line in range(len(boxes[0])):
         row = boxes[0][line]
@@ -36,14 +39,12 @@ def drawing(layout: Layout, machine: Machine, *, layers: int, nodes: int) -> lis
     return [
         f"{replica}: {count(held)} {'accelerators' if held > 1 else 'accelerator'}",
         *rows,
-        *_legend(layout, machine, nodes),
+        *_legend(layout, machine, layers, nodes),
     ]
 
 
-def _box(layout: Layout, machine: Machine, layers: int, stage: int) -> list[str]:
-    """One stage: its accelerators, those of other replicas in the same scale-up domain, its layers."""
-    full = -(-layers // layout.pipeline)
-    held = max(min(full, layers - stage * full), 0)
+def _box(layout: Layout, machine: Machine, held: int, stage: int) -> list[str]:
+    """One stage: its accelerators, those of other replicas in the same scale-up domain, the layers it holds."""
     own = _cells("■", layout.tensor)
     others = machine.domain // (layout.tensor * layout.context) - 1 if machine.domain > 1 else 0
     beside = _cells("□", min(others, layout.data - 1) * layout.tensor * layout.context) if others > 0 else ""
@@ -63,7 +64,7 @@ def _cells(square: str, number: int) -> str:
     return square * number if number <= _CELLS else f"{square * (_CELLS - 2)}…{square}"
 
 
-def _legend(layout: Layout, machine: Machine, nodes: int) -> list[str]:
+def _legend(layout: Layout, machine: Machine, layers: Sequence[int], nodes: int) -> list[str]:
     """What the degrees mean, one line each; only those that are there."""
     domain = f"one scale-up domain of {machine.domain}"
     beside = machine.domain // (layout.tensor * layout.context) > 1 and layout.data > 1 and machine.domain > 1
@@ -78,7 +79,11 @@ def _legend(layout: Layout, machine: Machine, nodes: int) -> list[str]:
         shared = f"each sequence shared by {layout.context} such groups, {by[layout.context_by]}"
         said.append(f"CP {layout.context}: {shared}")
     if layout.pipeline > 1:
-        said.append(f"PP {layout.pipeline}: {layout.pipeline} stages, activations from one to the next (▶)")
+        alike = [(len(list(stages)), held) for held, stages in groupby(layers)]
+        each = ", ".join(f"{many} × {held}" if many > 1 else f"{held}" for many, held in alike)
+        of = f"stages of {each} layers, one after the other (▶)"
+        even = f"{layout.pipeline} stages, activations from one to the next (▶)"
+        said.append(f"PP {layout.pipeline}: {of if len(alike) > 1 else even}")
     if layout.expert > 1:
         said.append(f"EP {layout.expert}: experts spread over {layout.expert} accelerators of a stage, across replicas")
     if layout.data > 1:

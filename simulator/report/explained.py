@@ -105,6 +105,7 @@ def why_dict(why: Explained) -> dict[str, Any]:
     """The same for programs; shares are of the step as it is."""
     choice = why.choice
     return {
+        "layers_by_stage": list(why.layers),
         "memory_by_stage_bytes": {name: asdict(memory) for name, memory in why.stages.items()},
         "layouts_tried": choice.tried,
         "layouts_that_fit": choice.fit,

@@ -52,21 +52,23 @@ def _waterfall(rung: Rung, ascii_only: bool) -> RenderableType:
     return made
 
 
-def _memory(stages: Mapping[str, Memory], ascii_only: bool) -> RenderableType:
+def _memory(stages: Mapping[str, Memory], layers: Sequence[int], ascii_only: bool) -> RenderableType:
     """What the accelerators of each stage hold, component by component, and a bar of how full they are."""
+    held = {"all": layers[0], "first": layers[0], "middle": max(layers[1:-1], default=0), "last": layers[-1]}
     capacity = next(iter(stages.values())).capacity
     parts = [field.name for field in fields(Memory) if field.name != "capacity"]
     shown = [name for name in parts if any(getattr(memory, name) for memory in stages.values())]
     titles = [_SHORT.get(name, name) for name in shown]
-    right = range(1, len(shown) + 3)
-    made = table("memory, GB", *titles, "needed", "left", f"of {capacity / GIGA:.3g}", right=right)
+    right = range(1, len(shown) + 4)
+    made = table("memory, GB", "layers", *titles, "needed", "left", f"of {capacity / GIGA:.3g}", right=right)
     for label, memory in stages.items():
         sizes = [*(getattr(memory, name) for name in shown), memory.total, memory.margin]
         filled = min(round(_FULL * memory.total / capacity), _FULL)
         bar = ("#" if ascii_only else "█") * filled + ("." if ascii_only else "░") * (_FULL - filled)
         made.add_row(
-            f"{label} {'stages' if label in ('all', 'middle') else 'stage'}", *(_gigabytes(size) for size in sizes), bar
-        )
+            f"{label} {'stages' if label in ('all', 'middle') else 'stage'}", str(held[label]),
+            *(_gigabytes(size) for size in sizes), bar,
+        )  # fmt: skip
     return made
 
 
@@ -111,7 +113,7 @@ def _job(job: JobPlan, why: Explained, ascii_only: bool) -> list[RenderableType]
     return [
         facts, "", _waterfall(rung, ascii_only), "",
         *(Text(plain(line) if ascii_only else line, no_wrap=True) for line in picture), "",
-        _memory(why.stages, ascii_only), "", *explained(rung, why),
+        _memory(why.stages, why.layers, ascii_only), "", *explained(rung, why),
     ]  # fmt: skip
 
 

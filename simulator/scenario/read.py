@@ -130,7 +130,7 @@ def _put_beside(data: dict[str, Any], folder: pathlib.Path) -> None:
 
 def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     """The document as a scenario, or all of its faults after the ``earlier`` ones."""
-    found = dict(bent(document.data))
+    found = bent(document.data)
     scenario = None
     try:
         scenario = Scenario.model_validate(document.data)
@@ -151,12 +151,18 @@ def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
 def _between(scenario: Scenario | None, data: dict[str, Any], faulty: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Faults between sections that are themselves sound, even where others are not."""
     broken = {path[0] for path in faulty if path}
-    cluster = None if "cluster" in broken else Cluster.model_validate(data["cluster"])
-    jobs = () if "jobs" in broken else _JOBS.validate_python(data["jobs"])
+    cluster: Cluster | None
+    failures: Failures | None
+    if scenario is not None and not broken:
+        cluster, jobs, failures = scenario.cluster, scenario.jobs, scenario.failures
+    else:
+        cluster = None if "cluster" in broken else Cluster.model_validate(data["cluster"])
+        jobs = () if "jobs" in broken else _JOBS.validate_python(data["jobs"])
+        failures = None if "failures" in broken else Failures.model_validate(data["failures"])
     yield from calendar_faults(scenario.start if scenario else None, cluster)
     if cluster is not None:
         yield from size_faults(cluster, jobs)
-    if "failures" not in broken:
-        yield from failure_faults(Failures.model_validate(data["failures"]))
+    if failures is not None:
+        yield from failure_faults(failures)
     if scenario is not None and scenario.queue is not None:
         yield from queue_faults(scenario.cluster, scenario.queue, scenario.horizon)

@@ -13,6 +13,7 @@ from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import usable
+from simulator.step.placement import chunked
 from simulator.step.recomputation import eased
 from simulator.step.search import obstacles
 from simulator.step.timing import Evaluation
@@ -86,7 +87,7 @@ def _neighbours(machine: Machine, model: Transformer, recipe: Recipe, L: Layout)
                 if name == "tensor" and gpu:
                     changed = replace(changed, sequence_parallel=degree > 1 and (L.sequence_parallel or L.tensor == 1))
                 if name == "pipeline":
-                    changed = replace(changed, interleave=_chunks(model.layers, degree, L.interleave))
+                    changed = replace(changed, interleave=_chunks(model.layers, changed))
                     words += f" · x{changed.interleave}" if changed.interleave not in (1, L.interleave) else ""
                 yield words, name, changed
     if L.interleave > 1:
@@ -100,11 +101,13 @@ def _neighbours(machine: Machine, model: Transformer, recipe: Recipe, L: Layout)
                 yield f"ZeRO-{stage}", "zero", replace(L, zero=stage)
 
 
-def _chunks(layers: int, pipeline: int, interleave: int) -> int:
+def _chunks(layers: int, L: Layout) -> int:
     """Chunks a stage, as many as its layers divide into and no more than there are now."""
-    if pipeline == 1 or pipeline > layers:
+    p = L.pipeline
+    if p == 1 or p > layers:
         return 1
-    return max(v for v in divisors(-(-layers // pipeline)) if v <= interleave and pipeline * v <= layers)
+    held = int(chunked(layers, Layouts.of([L]))[0])
+    return max(v for v in divisors(held) if v <= L.interleave and p * v <= layers)
 
 
 def _refilled(layouts: list[Layout], accelerators: int, batch: int) -> list[Layout]:

@@ -5,6 +5,7 @@ A group of ``n`` accelerators whose members lie ``stride`` ranks apart; ranks fi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +53,22 @@ class Group:
     swap: Numbers  # the same while each member sends to each [B/s]
     out: Numbers  # rate leaving the domain, taper of the tiers crossed included [B/s]
     hop: Numbers  # latency of one step between the domains furthest apart [s]
-    spread: Numbers  # seconds a byte of an all-to-all spends leaving domains and tiers [s/B]
-    around: Numbers  # time of light in the fibres of a ring through all members [s]
-    across: Numbers  # the same in those of a tree [s]
+    below: Numbers  # members below each tier. Shape: tiers × groups
+    tapers: Numbers  # of the tiers
+    scattered: float  # rate at which exchanges among many leave [B/s]
+    around: Numbers | float  # time of light in the fibres of a ring through all members [s]
+    across: Numbers | float  # the same in those of a tree [s]
 
     @property
     def domains(self) -> Numbers:
         """Scale-up domains the group spans."""
         return np.ceil(self.size / self.inside)
+
+    @property
+    def spread(self) -> Numbers:
+        """Seconds a byte of an all-to-all spends leaving domains and tiers. [s/B]"""
+        beyond: Numbers = ((self.size - self.below) * self.tapers).max(axis=0)
+        return np.maximum(self.size - self.inside, beyond) / self.size / self.scattered
 
 
 def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
@@ -70,7 +79,7 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     The taper above a tier binds only in as far as the group's rings really leave it: with m members below the tier,
     m/g' domains share one outgoing edge, hence ``out = nic · min(1, (m/g') / oversubscription)``.
     """
-    spans, tapers, light = (np.array(tiers)[:, None] for tiers in (machine.spans, machine.tapers, machine.fibre))
+    spans, tapers, light = _tiers(machine, np.broadcast(size, stride).ndim)
     inside, below = (_within(ranks, size, stride) for ranks in (machine.domain, spans))
     crosses, leaves = size > inside, size > below
     shares = np.where(leaves, np.minimum(1, below / inside / tapers), 1.0)
@@ -78,13 +87,22 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     hop = np.where(crosses, machine.latency, machine.launch) + machine.hop_latency * leaves.sum(axis=0)
     up, swap, steps = _torus(machine, inside) if machine.torus else _switch(machine, inside)
     ring = np.where(crosses, np.minimum(np.where(inside > 1, up, np.inf), inside * out), up)
-    scattered = machine.scaleout * machine.exchange
-    spread = np.maximum(size - inside, ((size - below) * tapers).max(axis=0)) / size / scattered
-    far = light * np.where(leaves, np.ceil(size / below), 0.0)  # a ring comes by each once, a tree by their logarithm
+    around: Numbers | float = 0.0
+    across: Numbers | float = 0.0
+    if any(machine.fibre):  # a ring comes by each building once, a tree by their logarithm
+        buildings = np.where(leaves, np.ceil(size / below), 1.0)
+        around = (light * np.where(leaves, buildings, 0.0)).sum(axis=0)
+        across = (light * np.log2(buildings)).sum(axis=0)
     return Group(
-        size=size, inside=inside, steps=steps, ring=ring, up=up, swap=swap, out=out, hop=hop, spread=spread,
-        around=far.sum(axis=0), across=(light * np.log2(np.where(leaves, np.ceil(size / below), 1.0))).sum(axis=0),
+        size=size, inside=inside, steps=steps, ring=ring, up=up, swap=swap, out=out, hop=hop, below=below,
+        tapers=tapers, scattered=machine.scaleout * machine.exchange, around=around, across=across,
     )  # fmt: skip
+
+
+def _tiers(machine: Machine, dimensions: int) -> Iterator[Numbers]:
+    """Spans, tapers and light of the fabric's tiers, each along an axis before those of what meets them."""
+    column = (-1, *(1,) * dimensions)
+    return (np.reshape(tiers, column) for tiers in (machine.spans, machine.tapers, machine.fibre))
 
 
 def _switch(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers]:
@@ -181,10 +199,10 @@ def send(machine: Machine, size: Numbers, stride: Numbers) -> Numbers:
     send beyond it and share its tapered links.
     """
     near = stride < machine.domain
-    slowdown, latency = np.ones_like(stride), np.full_like(stride, machine.latency)
-    for span, taper, light in zip(machine.spans, machine.tapers, machine.fibre, strict=True):
-        slowdown = np.maximum(slowdown, taper * np.minimum(1, stride / span))
-        latency = np.where(stride >= span, latency + machine.hop_latency + light, latency)
+    spans, tapers, light = _tiers(machine, stride.ndim)
+    beyond = stride / spans
+    slowdown = np.maximum((tapers * np.minimum(beyond, 1)).max(axis=0), 1.0)
+    latency = machine.latency + ((machine.hop_latency + light) * (beyond >= 1)).sum(axis=0)
     far = size * slowdown / machine.scaleout + latency
     link = machine.scaleup / (2 * machine.torus or 1)  # of a torus, the one that leads there
     return np.asarray(np.where(near, size / link + machine.launch, far))

@@ -69,5 +69,8 @@ def exposed(
 
 def gathered(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     """Bytes of keys and values that a rank has collected for the layer at work. [B]"""
+    collects = (L.context_by == _GATHER) & (L.context > 1)
+    if not collects.any():
+        return np.zeros_like(L.context)
     _, kv, _ = _carried(model, recipe, L)
-    return np.where((L.context_by == _GATHER) & (L.context > 1), (L.context - 1) * kv, 0.0)
+    return np.where(collects, (L.context - 1) * kv, 0.0)

@@ -17,7 +17,7 @@ from simulator.step.roofline import Numbers, Product
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["biased", "exchange", "kept", "launches", "load", "permuted", "products", "ranks", "refills", "sharing"]
+__all__ = ["exchange", "kept", "launches", "load", "permuted", "products", "ranks", "refills", "sharing", "unfused"]
 
 _FIXED = 40
 """Kernels a pass launches to route tokens where every expert gets a fixed number of them, or the device alone knows."""
@@ -78,7 +78,7 @@ def products(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     One grouped product for each matrix over all experts a rank holds, each of ``m k s / (t · held)`` tokens, with s the
     ranks that share an expert; its weights' gradients have the tokens as inner dimension and accumulate in fp32.
     """
-    s, h, f = sharing(recipe, L), float(model.hidden), float(model.expert_width)
+    s, h, f = sharing(recipe, L), float(model.expert_input), float(model.expert_width)
     held = _held(model, L)
     tokens = m * model.experts_per_token * s / L.tensor / held * load(recipe, L)
     shapes = (((2 if model.gated else 1) * f / s, h), (h, f / s))
@@ -94,29 +94,37 @@ def permuted(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     copies and sums on the way.  Those for several experts of one rank are sorted by expert and back, unless the device
     that exchanges them counts them too and puts them where their expert reads them.
     """
-    s, h, k = sharing(recipe, L), float(model.hidden), float(model.experts_per_token)
+    s, h, k = sharing(recipe, L), float(model.expert_input), float(model.experts_per_token)
     copied = 4 * h * (1 + k) if recipe.dispatch == "each" else 0.0
     sort = (_held(model, L) > 1) & ~_on_device(machine, recipe, L)
     return m / L.tensor * (copied + np.where(sort, 8 * k * h * s * load(recipe, L), 0.0))
 
 
-def biased(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> Numbers:
-    """Bytes a forward pass moves to add the experts' biases, half of what the backward pass moves for them.
+def unfused(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> tuple[Numbers, Numbers]:
+    """Bytes a pass moves for what experts do in single operators, forward and backward.
 
-        64/3 · k h m s / t
+        biases    28 · k h m s / t forward, 40 backward
+        bounds     8 · k w m / t forward, 10 backward,    w = 2 f gated, else f
 
     The bias of each expert's second product, times the router's weight, which is in fp32, is added to the tokens of
-    that expert by single operators, expert by expert: product (4 bytes written), sum (6 read, 4 written), joined (4, 4)
-    and cast (4, 2); backward casts (6, 6), product (8) and sum (4) for the bias, the same for the weight.  The first
-    product adds its own.
+    that expert by itself: product (4 bytes written), sum (6 read, 4 written), joined (4, 4) and cast (4, 2); backward
+    casts (6, 6), parts joined (2, 2), product (8) and sum (4) for the bias, the same for the weight.  The first product
+    adds its own.  Where what the activation function gets is bounded, its halves are (2, 2) and are joined (2, 2);
+    backward masked (4, 2) and joined (2, 2).
 
     Source
     ------
-    Operators of Megatron-Core's and NeMo AutoModel's grouped experts with bias, recalled.
+    ``TEGroupedMLP._apply_bias`` and ``weighted_bias_quick_geglu_impl`` of Megatron-Core 0.16.1.
     """
-    if not model.expert_biases:
-        return np.zeros_like(m)
-    return 64 / 3 * m / L.tensor * model.experts_per_token * model.hidden * sharing(recipe, L) * load(recipe, L)
+    copies = m / L.tensor * model.experts_per_token * load(recipe, L)
+    biased = copies * model.expert_input * sharing(recipe, L) * model.expert_biases
+    bounded = copies * _inner(model) * model.expert_bounds
+    return 28 * biased + 8 * bounded, 40 * biased + 10 * bounded
+
+
+def _inner(model: Transformer) -> float:
+    """Numbers that the activation function of an expert gets for a token."""
+    return float(model.expert_width * (2 if model.gated else 1))
 
 
 def _met(model: Transformer, who: Group) -> Numbers:
@@ -144,7 +152,7 @@ def exchange(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     """
     s = sharing(recipe, L)
     who = group(machine, L.expert, s)
-    copies = 2 * m / L.tensor * model.experts_per_token * model.hidden * load(recipe, L)
+    copies = 2 * m / L.tensor * model.experts_per_token * model.expert_input * load(recipe, L)
     once = np.ones_like(s) if recipe.dispatch == "each" else _met(model, who)
     among = group(machine, s, np.ones_like(s))
     return 2 * all_to_all(who, copies, once=once) + 2 * all_gather(among, copies * s)
@@ -155,8 +163,8 @@ def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
 
     Grouped products are launched expert by expert: two products forward and four backward for each expert a rank
     holds, and in narrow formats a cast for each; with biases two operators more forward and nine backward, where those
-    of :func:`biased` are followed by adding both to their gradients.  Where the device alone knows the sizes one kernel
-    serves all experts.
+    of :func:`unfused` are followed by adding both to their gradients; five where inputs of activation functions are
+    bounded.  Where the device alone knows the sizes one kernel serves all experts.
     """
     share = model.expert_layers / model.layers
     on_device = _on_device(machine, recipe, L)
@@ -164,6 +172,7 @@ def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     each = calls * (2 if PRECISIONS[recipe.precision].narrow else 1)
     more = calls if model.expert_biases else 0 * calls
     routing = np.where(on_device | (not recipe.dropless), _FIXED, recipe.software.routing)
+    routing = routing + (5 if model.expert_bounds else 0)
     return share * (routing + 2 * each + 2 * more), share * (routing + 4 * each + 9 * more)
 
 
@@ -181,14 +190,16 @@ def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_
 
         k [c h s + 2 g f + c f] / t
 
-    with c bytes kept of an input of a product and g the matrices before the activation function.  The
+    with c bytes kept of an input of a product and g the matrices before the activation function, 2 g f more where what
+    that gets is bounded first.  The
     experts' outputs are not kept: scaling by the router's weights is done before the second product.  What ``drops``
     recomputes the activation function and keeps no result of it.
     """
     c = PRECISIONS[recipe.precision].input_bytes
     f = float(model.expert_width)
     activated = np.where(drops, 0.0, c * f) if model.gated else c * f
-    each = c * model.hidden * sharing(recipe, L) + 2 * (2 if model.gated else 1) * f + activated
+    inner = 2 * _inner(model) * (2 if model.expert_bounds and not recipe.software.compiles else 1)
+    each = c * model.expert_input * sharing(recipe, L) + inner + activated
     copies = model.experts_per_token * load(recipe, L)
     result: Numbers = model.expert_layers / model.layers * copies * each / L.tensor
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,18 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.step import streaming, timing
-from simulator.step.candidates import candidates, combinations, filled
-from simulator.step.layout import FULL, Layout, Layouts
+from simulator.step.candidates import candidates, combinations, filled, units
+from simulator.step.layout import Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, Memory, footprint, least_bytes, usable
+from simulator.step.memory import Footprint, Memory, footprint, least_bytes, least_state, usable
+from simulator.step.placement import Placement, deal
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
-from simulator.step.timing import Cut, Evaluation, Stage, StepTime
+from simulator.step.timing import Cut, Evaluation, Pace, StepTime
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FEW = 128  # candidates evaluated first: more cost more, fewer leave more that may be faster still
+_FEW, _MOST = 128, 1024
+"""Candidates evaluated first, at least and at most.
+
+More cost more, fewer leave more that may be faster still; to evaluate twice costs as much as a thousand more at once.
+"""
+
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 
@@ -64,12 +70,13 @@ def those_that_fit(
 
 
 def _lean(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest
-) -> tuple[Layouts, Footprint]:
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest,
+    placed: Placement | None = None,
+) -> tuple[Layouts, Footprint]:  # fmt: skip
     """The layouts, with as much recomputation as they need and ``request`` allows, and their memory."""
     if _eases(request):
-        return eased(machine, model, recipe, L, usable(machine))
-    return L, footprint(machine, model, recipe, L)
+        return eased(machine, model, recipe, L, usable(machine), placed)
+    return L, footprint(machine, model, recipe, L, placed)
 
 
 def _eases(request: LayoutRequest) -> bool:
@@ -81,23 +88,25 @@ class _Cuts(NamedTuple):
     """Ways to cut the model that fit with replicas enough: what a search of every size begins with."""
 
     layouts: Layouts
-    alike: NDArray[np.intp]  # which of the next two each has; they are fewer
+    alike: NDArray[np.intp]  # which of the next each has; they are fewer
     passes: Cut
-    stage: Stage
+    units: Numbers  # in which replicas come
+    paced: Pace
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
+    reach: list[int]  # so many are likely to hold the answer, says the search before; decides none
 
 
 @lru_cache(maxsize=32)
 def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
     cuts, alike = combinations(machine, model, recipe, request)
-    fits = roomy = least_bytes(machine, model, recipe, cuts) <= usable(machine)
-    if _eases(request):
-        lean = replace(cuts, recompute=np.full_like(cuts.recompute, FULL))
-        fits = roomy | (least_bytes(machine, model, recipe, lean) <= usable(machine))
+    placed = deal(model, recipe, cuts)
+    roomy, lean = (least <= usable(machine) for least in least_bytes(machine, model, recipe, cuts, placed))
+    fits = roomy | lean if _eases(request) else roomy
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first))
-    stage = timing.stage(machine, model, recipe, cuts.where(first), passes)
-    return _Cuts(cuts.where(fits), among, passes, stage, roomy[fits])
+    paced = timing.stage(model, cuts.where(first), passes).paced.where(among)
+    cuts = cuts.where(fits)
+    return _Cuts(cuts, among, passes, units(cuts), paced, roomy[fits], [_FEW])
 
 
 def quickest(
@@ -112,9 +121,11 @@ def quickest(
         layouts = candidates(machine, model, recipe, accelerators, request)
         every = those_that_fit(machine, model, recipe, layouts, request) if len(layouts) else None
         return None if every is None else Answer.of(every, int(np.argmin(every.total)))
+    if least_state(model, recipe) > accelerators * usable(machine):
+        return None
     cuts = _cuts(machine, model, recipe, request)
-    layouts, possible = filled(cuts.layouts, recipe.batch, accelerators, request)
-    least = timing.at_least(machine, recipe, layouts, cuts.stage, cuts.alike)
+    layouts, possible = filled(cuts.layouts, cuts.units, recipe.batch, accelerators, request)
+    least = timing.at_least(machine, recipe, layouts, cuts.paced)
     bound = np.where(possible, least * (1 - _ROUNDING), np.inf)
     best, rank = None, (np.inf, 0)
 
@@ -122,7 +133,8 @@ def quickest(
         nonlocal best, rank
         if not len(row):
             return
-        some, memory = _lean(machine, model, recipe, layouts.where(row), request)
+        placed = cuts.passes.placed.where(cuts.alike[row])
+        some, memory = _lean(machine, model, recipe, layouts.where(row), request, placed)
         fits = memory.margin >= 0
         if not fits.any():
             return
@@ -133,11 +145,13 @@ def quickest(
         if (float(found.total[first]), int(row[first])) < rank:
             best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
 
-    few = _lowest(np.where(cuts.roomy, bound, np.inf), _FEW)
+    few = np.union1d(_lowest(np.where(cuts.roomy, bound, np.inf), _FEW), _lowest(bound, cuts.reach[0]))
     consider(few)
     left = possible & (bound <= rank[0])
     left[few] = False
     consider(np.flatnonzero(left))
+    if best is not None:  # half as many again as would have done
+        cuts.reach[0] = min(max(3 * int(np.count_nonzero(bound <= rank[0])) // 2, _FEW), _MOST)
     return best
 
 

@@ -24,6 +24,8 @@ class Layout:
     pipeline stage, whole experts each; expert parallelism therefore multiplies nothing.  ``shard`` of the replicas'
     ranks share what ZeRO spreads, and the groups of so many hold copies of it (HSDP); 0 is all of them.
     ``recompute_layers`` of the layers of a full stage are recomputed in full, the others as ``recompute`` says.
+    ``first_layers`` and ``last_layers`` are on the first and the last stage; 0 is as :mod:`simulator.step.placement`
+    deals them.
     ``context_by`` is how ranks that share a sequence get at each other's keys (:mod:`simulator.step.context`).
     """
 
@@ -41,6 +43,8 @@ class Layout:
     shard: int = 0
     recompute_layers: int = 0
     context_by: str = "ring"
+    first_layers: int = 0
+    last_layers: int = 0
 
     @property
     def model_parallel(self) -> int:
@@ -61,6 +65,9 @@ class Layout:
 
     def __str__(self) -> str:
         parts = [f"TP {self.tensor}", f"PP {self.pipeline}"]
+        ends = {"first": self.first_layers, "last": self.last_layers}
+        stated = ", ".join(f"{name} {layers}" for name, layers in ends.items() if layers)
+        parts += [f"{stated} layers"] if stated else []
         parts += [f"x{self.interleave}"] if self.interleave > 1 else []
         parts += [self.schedule] if self.schedule != "1f1b" else []
         by = f" by {self.context_by}" if self.context_by != "ring" else ""
@@ -93,6 +100,8 @@ class Layouts:
     shard: NDArray[np.float64]
     recompute_layers: NDArray[np.float64]
     context_by: NDArray[np.float64]  # index into CONTEXTS
+    first_layers: NDArray[np.float64]
+    last_layers: NDArray[np.float64]
 
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
@@ -129,9 +138,9 @@ class Layouts:
         """Ranks that share what ZeRO spreads."""
         return np.where(self.shard > 0, np.minimum(self.shard, self.replicas), self.replicas)
 
-    def recomputed(self, layers: int) -> NDArray[np.float64]:
-        """Share of the model's ``layers`` that are recomputed in full."""
-        return np.where(self.recompute == FULL, 1.0, self.recompute_layers / np.ceil(layers / self.pipeline))
+    def recomputed(self, fullest: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the layers that are recomputed in full, of as many as there are on the ``fullest`` stage."""
+        return np.where(self.recompute == FULL, 1.0, self.recompute_layers / fullest)
 
     @property
     def zero_bubble(self) -> NDArray[np.bool_]:

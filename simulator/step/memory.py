@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step import experts
+from simulator.step import experts, scan
 from simulator.step.context import gathered
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.pipeline import in_flight, microbatches, stages
+from simulator.step.pipeline import in_flight, microbatches
+from simulator.step.placement import Placement, deal
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "local_parameters", "usable",
+    "Activations", "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "least_state",
+    "local_parameters", "usable",
 ]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
@@ -105,37 +108,60 @@ def _kinds(first: Numbers | float, middle: Numbers | float, last: Numbers) -> Nu
     return rows
 
 
-def _parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers, Numbers]:
+def _layers(model: Transformer, placed: Placement) -> tuple[Numbers, Numbers | float]:
+    """Layers of each kind of stage, and how many of them have no experts where others do. Shape: 3 × layouts.
+
+    What predicts further tokens is on the last stage, a layer each.
+    """
+    layers = np.array(placed)
+    layers[2] += model.next_tokens
+    return layers, placed.leading(model) if model.leading_layers else 0.0
+
+
+def _parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> tuple[Numbers, Numbers, Numbers]:
     """Weights of one rank by kind of stage: of layers, of embeddings, of routed experts. Shape: 3 × layouts.
 
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
-    full, last = stages(model.depth, L)
-    share = _kinds(full, full, last) / model.layers
+    layers, leading = _layers(model, placed)
+    one, experts_of_one = _of_one(model)
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
     embedding = _kinds(table, 0.0, whole) / L.tensor
-    shared = model.shared_parameters * share / L.tensor
-    routed = model.routed_parameters * share / experts.ranks(recipe, L)
+    shared = (layers * one + leading * (model.leading_parameters - one)) / L.tensor
+    routed = experts_of_one * (layers - leading) / experts.ranks(recipe, L)
     mirrored = L.two_way.astype(float)
     if not mirrored.any():
         return shared, embedding, routed
     return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
 
 
-def local_parameters(model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
+def _of_one(model: Transformer) -> tuple[float, float]:
+    """Weights of a layer that is not one of the leading ones: shared ones, and those of routed experts."""
+    others = model.layers - model.leading_layers
+    shared = model.shared_parameters - model.leading_layers * model.leading_parameters
+    return shared / others, model.routed_parameters / others
+
+
+def local_parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> tuple[Numbers, Numbers]:
     """Parameters on the fullest rank: split by tensor and pipeline, and experts. Shape: layouts."""
-    shared, embedding, routed = _parameters(model, recipe, L)
-    return (shared + embedding).max(axis=0), routed[0]
+    shared, embedding, routed = _parameters(model, recipe, L, placed)
+    return (shared + embedding).max(axis=0), routed.max(axis=0)
 
 
 def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
     """Activations one microbatch leaves behind in an average layer, one recomputed in full only its input. [B]"""
+    full = L.recomputed(deal(model, recipe, L).fullest)
+    kept, *_ = _kept(model, recipe, L, L.recompute == 1)
+    result: Numbers = full * _inputs(model, recipe, L) + (1 - full) * _tokens(recipe, L) * kept
+    return result
+
+
+def _inputs(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+    """Bytes of one layer's input, which a rank keeps of a microbatch."""
     spread = np.where(L.sequence_parallel > 0, L.tensor, 1.0)
-    full = L.recomputed(model.depth)
-    kept = full * 2 * model.hidden / spread + (1 - full) * _kept(model, recipe, L, L.recompute == 1)
-    result: Numbers = _tokens(recipe, L) * kept
+    result: Numbers = _tokens(recipe, L) * 2 * model.hidden / spread
     return result
 
 
@@ -144,8 +170,10 @@ def _tokens(recipe: Recipe, L: Layouts) -> Numbers:
     return L.microbatch * recipe.sequence / L.context
 
 
-def _kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]) -> Numbers:
-    """Bytes a token leaves behind in one layer that is not recomputed in full.
+def _kept(
+    model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_]
+) -> tuple[Numbers] | tuple[Numbers, Numbers]:
+    """Bytes a token leaves behind in one layer that is not recomputed in full, and in one of the leading ones.
 
     Per token, 16-bit activations, x bytes of an input of a matrix product, 1-byte dropout masks:
 
@@ -156,7 +184,7 @@ def _kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool
 
     Selective recomputation ``drops`` what is large and cheap: the scores of unfused attention, the product of a gated
     feed-forward part (x f), and what latent attention expands (DeepSeek-V3, arXiv:2412.19437, section 3.2.3).
-    Routed experts: :func:`simulator.step.experts.kept`.
+    Routed experts: :func:`simulator.step.experts.kept`; scans for attention: :func:`simulator.step.scan.kept`.
 
     Source
     ------
@@ -168,7 +196,8 @@ def _kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool
     spread = np.where(L.sequence_parallel > 0, t, 1.0)
     wide = np.where(drops, 4, 4 + x) if model.gated else 2 + x
     share = model.expert_layers / model.layers
-    dense = wide * model.ffn * (1 - share + (share if model.residual_ffn else 0))
+    fed = model.fed / model.layers
+    dense = wide * model.ffn * (fed - share + (share if model.residual_ffn else 0))
     dense = dense + share * model.shared_experts * wide * model.expert_width
     kv = np.maximum(model.key_value_heads / t, 1) * model.head
     attention = (4 + cast) * model.heads * model.head / t + 4 * kv
@@ -176,11 +205,13 @@ def _kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool
         whole = model.heads * (2 * (model.head + model.rope_dim) + (2 + cast / 2) * model.value_head)
         expanded = np.where(drops, model.heads * (1 + cast / 2) * model.value_head, whole)  # or as it is compressed
         attention = 2 * expanded / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
-    kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + dense / t
-    kept = kept + experts.kept(model, recipe, L, drops)
     scores = (5.0 if recipe.dropout else 2.0) * model.heads * recipe.sequence / t
-    result: Numbers = kept + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
-    return result
+    attention = attention + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
+    if model.scan_layers:
+        attention = model.attending * attention + scan.kept(model, t, x)
+    kept = (2 + x + (1 if recipe.dropout else 0)) * (1 + fed) * h / spread + attention
+    average = kept + dense / t + experts.kept(model, recipe, L, drops)
+    return (average, kept + wide * model.ffn / t) if model.leading_layers else (average,)
 
 
 def _state(recipe: Recipe, L: Layouts, held: Numbers, replicas: Numbers) -> tuple[Numbers, Numbers, Numbers]:
@@ -199,63 +230,115 @@ def _state(recipe: Recipe, L: Layouts, held: Numbers, replicas: Numbers) -> tupl
     )
 
 
-def footprint(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Footprint:
-    """Memory of each layout by kind of stage.
+def footprint(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
+    placed: Placement | None = None, held: Activations | None = None,
+) -> Footprint:  # fmt: skip
+    """Memory of each layout by kind of stage, whose layers and activations may be known already.
 
     Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
     (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
     recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
     """
-    shared, embedding, routed = _parameters(model, recipe, L)
+    placed = placed or deal(model, recipe, L)
+    held = held or activations(model, recipe, L, placed)
+    shared, embedding, routed = _parameters(model, recipe, L, placed)
     copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
     weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    full, _ = stages(model.depth, L)
     # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
-    unit = (shared[0] + routed[0]) / full / (1 if recipe.sharding == "layer" else 4)
+    one, experts_of_one = _of_one(model)
+    unit = one / L.tensor + experts_of_one / experts.ranks(recipe, L)
+    unit = unit * np.where(L.two_way, 2, 1) / (1 if recipe.sharding == "layer" else 4)
     weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
     gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
     # of an optimizer in the host's memory only the layer that arrives and the one that leaves
-    optimizer = optimizer * np.minimum(2 / full, 1) if recipe.optimizer_outside else optimizer
+    optimizer = optimizer * np.minimum(2 / placed.fullest, 1) if recipe.optimizer_outside else optimizer
     groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
     return Footprint(
         weights=weights,
         gradients=gradients,
         optimizer=optimizer,
-        activations=activations(model, recipe, L),
+        activations=held.needed(L.recomputed(placed.fullest)),
         buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
         capacity=usable(machine),
     )
 
 
-def activations(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
-    """Bytes of activations by kind of stage: the one part of a footprint that recomputation changes."""
-    full, last = stages(model.depth, L)
-    each = activation_bytes(model, recipe, L)
+class Activations(NamedTuple):
+    """Bytes of activations in the parts that recomputation changes. Shape: kinds of stages × layouts.
+
+    Microbatches in flight with no layer recomputed in full, or all of them; and what is needed beside them without and
+    with recomputation.
+    """
+
+    whole: Numbers
+    inputs: Numbers
+    beside: Numbers
+    again: Numbers
+
+    def needed(self, share: Numbers | float) -> Numbers:
+        """Bytes needed where a ``share`` of the layers is recomputed in full."""
+        total: Numbers = self.whole + share * (self.inputs - self.whole) + np.where(share > 0, self.again, self.beside)
+        return total
+
+    def where(self, chosen: NDArray[np.bool_]) -> Activations:
+        """The same of the layouts for which ``chosen`` is true."""
+        return Activations(*(part[:, chosen] for part in self))
+
+
+def activations(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> Activations:
+    """Activations of the microbatches in flight, logits, and a layer while it is recomputed."""
+    tokens = _tokens(recipe, L)
+    drops = L.recompute == 1
+    each, *first = (tokens * kept for kept in _kept(model, recipe, L, drops))
+    layers, leading = _layers(model, placed)
+    whole = layers * each
+    for lighter in first:  # others keep so much more that all together keep what as many average ones do
+        more = (each - lighter) * model.layers / (model.layers - model.leading_layers)
+        whole = layers * (lighter + more) - leading * more
+    if L.two_way.any():
+        layers, whole = (np.where(L.two_way, (one + one[::-1]) / 2, one) for one in (layers, whole))
     stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
-    held = in_flight(stage, microbatches(recipe.batch, L), L)
-    logits = _LOGIT * _tokens(recipe, L) * model.vocabulary / L.tensor
+    flying = in_flight(stage, microbatches(recipe.batch, L), L)
+    count = layers * flying
+    if recipe.activations_outside:  # but for the layer that arrives and the one that leaves
+        count = np.minimum(count, 2)
+        whole = count * each
+    else:
+        whole = whole * flying
+    logits = _LOGIT * tokens * model.vocabulary / L.tensor
+    collected = gathered(model, recipe, L)
+    again = tokens * _kept(model, recipe, L, np.zeros_like(drops))[0] if drops.any() else each
     # backward has let go of the logits when it comes to the first layer to recompute
-    full_again = L.recomputed(model.depth) > 0
-    again = 0.0 * each
-    if full_again.any():
-        again = full_again * _tokens(recipe, L) * _kept(model, recipe, L, np.zeros_like(full_again))
-    most = np.maximum(again, logits) + gathered(model, recipe, L)
-    again = again + gathered(model, recipe, L)
-    layers = _kinds(full, full, np.where(L.two_way, full, last))
-    # in the host's memory but for the layer that arrives and the one that leaves
-    kept = np.minimum(layers * held, 2) if recipe.activations_outside else layers * held
-    needed: Numbers = each * kept + _kinds(np.where(L.two_way, most, again), again, most)
-    return needed
+    last, most = logits + collected, np.maximum(again, logits) + collected
+    again = again + collected
+    return Activations(
+        whole=whole,
+        inputs=count * _inputs(model, recipe, L),
+        beside=_kinds(np.where(L.two_way, last, collected), collected, last),
+        again=_kinds(np.where(L.two_way, most, again), again, most),
+    )
 
 
-def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
+def least_bytes(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, placed: Placement
+) -> tuple[Numbers, Numbers]:
     """Bytes each layout needs on its fullest stage however many replicas share its state and its microbatches. [B]
 
-    More replicas never need more memory each, but for the buffers of the group that they are from the second on.
-    Assumes that experts are not split, which may hang on the number of replicas.
+    As it is, and with all layers recomputed.  More replicas never need more memory each, but for the buffers of the
+    group that they are from the second on.  Assumes that experts are not split, which may hang on the number of
+    replicas.
     """
     many = replace(L, data=np.full_like(L.data, 2.0**40))
-    needed: Numbers = footprint(machine, model, recipe, many).total.max(axis=0) - _COMMUNICATOR
-    return needed
+    held = activations(model, recipe, many, placed)
+    now = footprint(machine, model, recipe, many, placed, held)
+    total, less = now.total - _COMMUNICATOR, held.needed(1.0) - now.activations
+    return total.max(axis=0), (total + less).max(axis=0)
+
+
+def least_state(model: Transformer, recipe: Recipe) -> float:
+    """Bytes of gradients and optimizer state that all accelerators hold together at least: one copy of each. [B]"""
+    optimizer = 0.0 if recipe.optimizer_outside else PRECISIONS[recipe.precision].optimizer_bytes
+    return model.parameters * (recipe.gradient_bytes + optimizer)

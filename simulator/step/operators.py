@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step import experts
+from simulator.step import experts, scan
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.context import exposed, keys_met
 from simulator.step.layout import Layouts
@@ -16,7 +17,7 @@ from simulator.step.roofline import Numbers, Product, attention_time, gemm_time,
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
-__all__ = ["Pass", "ends", "layer"]
+__all__ = ["Layer", "Pass", "ends", "layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,17 @@ def _core(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return forward + softmax, 2 * (forward + softmax)
 
 
-def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Pass, Pass, Pass, Pass]:
-    """Forward and backward of one average layer, and its recomputation in full and selective.
+class Layer(NamedTuple):
+    """Forward and backward of one layer, and its recomputation in full and selective."""
+
+    forward: Pass
+    backward: Pass
+    again: Pass
+    light: Pass
+
+
+def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Layer, Layer | None]:
+    """An average layer, and one of the leading ones, where these have no experts but others do and there are stages.
 
     Average: expert layers weigh as many as the model has.
 
@@ -116,59 +126,83 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     t, b, c = L.tensor, L.microbatch, L.context
     h, m = float(model.hidden), b * recipe.sequence / c
     share = model.expert_layers / model.layers  # of the layers have experts
-    dense_share = 1 - share + (share if model.residual_ffn else 0)
+    dense_share = model.fed / model.layers - share + (share if model.residual_ffn else 0)
 
     attention = _attention(model, m, t)
+    if model.scan_layers:
+        attention = [one._replace(share=model.attending) for one in attention] + scan.products(model, m, t)
     dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
     products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
     forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
-    # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
-    once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
     core_forward, core_backward = _core(machine, model, recipe, L)
+    if model.scan_layers:
+        scanned, scanned_back = scan.times(machine, model, t, m)
+        core_forward = model.attending * core_forward + scanned
+        core_backward = model.attending * core_backward + scanned_back
 
     width = dense_share * model.ffn / t
+    zero = np.zeros_like(t)
+    moved, expert = (zero, zero), zero
     if share:
         routed = share * model.experts_per_token * experts.load(recipe, L) / t
         width = width + (routed + share * model.shared_experts / t) * model.expert_width
-    activation = m * (6 if model.gated else 4) * width
-    memory, memory_back = _streamed(machine, model, recipe, L, m, width)
-    if share:
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        routing = routing + share * experts.biased(model, recipe, L, m) / machine.stream
-        memory, memory_back = memory + routing, memory_back + 2 * routing
-    cast_forward, cast_backward = _casts(machine, model, recipe, L, width)
+        moved = routing, 2 * routing
+        if (model.expert_biases or model.expert_bounds) and not recipe.software.compiles:
+            once_more, back_more = (share * more / machine.stream for more in experts.unfused(model, recipe, L, m))
+            moved = routing + once_more, 2 * routing + back_more
+        expert = share * experts.exchange(machine, model, recipe, L, m)
 
-    tp = group(machine, t, np.ones_like(t))
-    volume = 2 * m * h
-    hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    # inputs of narrow products travel in their format, what comes out of them in 16 bit
-    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
-    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
-    tensor, tensor_back = (
-        split * np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume))
-        for times in (1, 2)
-    )
-
+    tensor, tensor_back = _tensor_parallel(machine, recipe, L, 2 * m * h)
     context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
-    expert = share * experts.exchange(machine, model, recipe, L, m) if share else np.zeros_like(t)
-
-    memory, memory_back = memory + cast_forward, memory_back + cast_backward
-    forward = Pass(once, core_forward, memory, tensor, context, expert)
-    backward = Pass(back, core_backward, memory_back, tensor_back, context_back, expert)
-    # nothing in the backward pass reads what the block's last product puts out, and some software sees that
-    unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
-    again = replace(forward, matmul=once - unread)
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
-    spared = activation / machine.stream if model.gated else 0.0
-    zero = np.zeros_like(t)
-    light = Pass(
-        recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
-        np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
-    )  # fmt: skip
-    return forward, backward, again, light
+
+    def composed(
+        like: Transformer, width: Numbers, split: float, moved: tuple[Numbers, Numbers], expert: Numbers,
+        forwards: Numbers, backwards: Numbers,
+    ) -> Layer:  # fmt: skip
+        """One layer ``like`` the model's, from its products and what is its own."""
+        # summed in order, which np.sum need not do: one layout alone gives the same bits as among many
+        once, back = (np.add.accumulate(each)[-1] for each in (forwards, backwards))
+        memory, memory_back = _streamed(machine, model, recipe, L, m, width)
+        cast_forward, cast_backward = _casts(machine, like, recipe, L, width)
+        memory, memory_back = memory + moved[0] + cast_forward, memory_back + moved[1] + cast_backward
+        forward = Pass(once, core_forward, memory, split * tensor, context, expert)
+        backward = Pass(back, core_backward, memory_back, split * tensor_back, context_back, expert)
+        # nothing in the backward pass reads what the block's last product puts out, and some software sees that
+        unread = forwards[len(attention) + 1] if dense and recipe.stops else 0.0
+        again = replace(forward, matmul=once - unread)
+        spared = m * (6 if model.gated else 4) * width / machine.stream if model.gated else 0.0
+        light = Pass(
+            recipe.repeats * once + expanded, zero if recipe.fused_attention else core_forward,
+            np.maximum(recipe.repeats * memory, spared), zero, zero, zero,
+        )  # fmt: skip
+        return Layer(forward, backward, again, light)
+
+    average = composed(model, width, split, moved, expert, forwards, backwards)
+    if not model.leading_layers or not (L.pipeline > 1).any():
+        return average, None
+    ours = np.ones((len(attention) + 2, 1))
+    ours[len(attention) :] /= dense_share  # the dense products of every layer that has them
+    dense_only = (ours * each[: len(ours)] for each in (forwards, backwards))
+    return average, composed(model.leading, model.ffn / t, 2, (zero, zero), zero, *dense_only)
+
+
+def _tensor_parallel(machine: Machine, recipe: Recipe, L: Layouts, volume: Numbers) -> tuple[Numbers, Numbers]:
+    """What the tensor ranks exchange around one part of a layer, forward and backward; ``volume`` in 16 bit. [s]
+
+    Inputs of narrow products travel in their format, what comes out of them in 16 bit.
+    """
+    tp = group(machine, L.tensor, np.ones_like(L.tensor))
+    hidden = recipe.software.exposed if recipe.overlap else 1.0
+    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
+    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
+    whole = all_reduce(tp, volume)
+    once, back = (np.where(L.sequence_parallel > 0, times * gathered + scattered, whole) for times in (1, 2))
+    return once, back
 
 
 def _streamed(
@@ -180,10 +214,22 @@ def _streamed(
     tensor ranks only with sequence parallelism; the activation function 4 or, gated, 6 bytes of the ``width`` at hand.
     Backward: norms 12 h (they read x and dy and write dx), the sums of what two branches return 12 h, dropout 10 h, the
     activation function 6 or 10.
+
+    A rotary embedding that scales too (YaRN) is no fused kernel but operators on queries and keys: forward two products
+    (4 bytes each), half negated (2), joined (4), sum (6), joined with what is not turned (4); backward two products,
+    half negated, joined, the sum of both ways and two slices put back (14).
+
+    Source
+    ------
+    ``apply_rotary_pos_emb`` of Megatron-Core 0.16.1, which refuses its fused kernel where the scale is not 1.
     """
-    h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
+    parts = (1 + model.fed / model.layers) / 2  # of a layer's two, each with a norm and a residual sum
+    h = parts * model.hidden / np.where(L.sequence_parallel > 0, L.tensor, 1)
     moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
     back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
+    if model.rotary_scale and not recipe.software.compiles:
+        turned = model.attending * m * (model.heads + model.key_value_heads) * model.head / L.tensor
+        moved, back = moved + 24 * turned, back + 34 * turned
     more = recipe.software.elementwise
     return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
 
@@ -201,8 +247,11 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     each = recipe.software.casts * each
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
+    if model.scan_layers:
+        scanned = model.scan_layers / model.layers * model.scan_width / L.tensor
+        heads, kv = model.attending * heads + scanned, model.attending * kv + 2 * scanned
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    copies = model.hidden * experts.arriving(model, recipe, L)
+    copies = model.expert_input * experts.arriving(model, recipe, L)
     return each * (heads + width + copies), each * (gradients + copies)
 
 
@@ -210,7 +259,11 @@ def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     """Router, shared and routed experts of one layer, in a ``share`` of the layers."""
     shared = float(model.shared_experts * model.expert_width)
     beside = _feed_forward(model, m, shared / L.tensor, share) if shared else []
-    scores = Product(m / L.tensor, model.experts, model.hidden, share=share, sixteen=True)
+    own = m / L.tensor
+    scores = Product(own, model.experts, model.hidden, share=share, sixteen=True)
+    if model.expert_latent:
+        narrow, wide = float(model.expert_latent), float(model.hidden)
+        beside += [Product(own, narrow, wide, share=share), Product(own, wide, narrow, share=share)]
     return [*experts.products(model, recipe, L, m, share), *beside, scores]
 
 

@@ -9,18 +9,12 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.roofline import Numbers
 
-__all__ = ["bubble", "in_flight", "microbatches", "stages", "transfers"]
+__all__ = ["bubble", "in_flight", "microbatches", "transfers"]
 
 
 def microbatches(batch: int, L: Layouts) -> Numbers:
     """Microbatches each replica computes in one step; the last may be short, and costs as much."""
     return np.ceil(batch / (L.data * L.microbatch))
-
-
-def stages(layers: int, L: Layouts) -> tuple[Numbers, Numbers]:
-    """Layers on a full stage and on the last one, which gets fewer when they do not divide."""
-    full = np.ceil(layers / L.pipeline)
-    return full, np.maximum(layers - (L.pipeline - 1) * full, 0)
 
 
 def in_flight(stage: Numbers | float, count: Numbers, L: Layouts) -> Numbers:
@@ -84,7 +78,8 @@ def bubble(
     checked there; the case of few microbatches is ours.
     """
     p, v = L.pipeline, L.interleave
-    plain: Numbers = ((p - 1) * others + (v - 1) * np.mod(-count, p) * slowest) / v
+    short = np.ceil(count / p) * p - count  # −m mod p, which is slow to compute so
+    plain: Numbers = ((p - 1) * others + (v - 1) * short * slowest) / v
     if not L.schedule.any():
         return plain
     filled = (p - 1) * (others - weights) - np.minimum(p - 1, count - 1) * weights

@@ -9,6 +9,7 @@ import numpy as np
 from simulator.step.layout import FULL, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Footprint, activations, footprint
+from simulator.step.placement import Placement, deal
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 
@@ -16,8 +17,9 @@ __all__ = ["eased"]
 
 
 def eased(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, room: Numbers | float
-) -> tuple[Layouts, Footprint]:
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, room: Numbers | float,
+    placed: Placement | None = None,
+) -> tuple[Layouts, Footprint]:  # fmt: skip
     """The layouts, those that need more than ``room`` bytes recomputing whole layers of a stage, and their memory.
 
     Memory falls linearly from one such layer to all l of a stage, so that
@@ -31,15 +33,14 @@ def eased(
     ------
     Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
     """
-    now = footprint(machine, model, recipe, L)
+    placed = placed or deal(model, recipe, L)
+    held = activations(model, recipe, L, placed)
+    now = footprint(machine, model, recipe, L, placed, held)
     tight = (now.total > room).any(axis=0) & (L.recompute != FULL)
     if not tight.any():
         return L, now
-    some = L.where(tight)
-    stage = np.ceil(model.depth / some.pipeline)
-    one, least = (
-        activations(model, recipe, replace(some, recompute_layers=number)) for number in (np.ones_like(stage), stage)
-    )
+    stage, held = placed.fullest[tight], held.where(tight)
+    one, least = held.needed(1 / stage), held.needed(1.0)
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
     over = now.where(tight).total - now.activations[:, tight] + one - room
     number = np.ceil(1 + np.maximum(over, 0) / each).max(axis=0)

@@ -13,8 +13,11 @@ from simulator.step.fitting import Answer, evaluate, quickest, those_that_fit
 from simulator.step.layout import CONTEXTS, RECOMPUTE, SCHEDULES, Layout, Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import footprint
+from simulator.step.placement import chunked, deal
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
+
+_ENDS = ("first", "last")
 
 __all__ = ["Obstacle", "check", "fastest", "fastest_of", "nearest", "obstacles"]
 
@@ -103,20 +106,22 @@ def obstacles(
         wrong += [Obstacle(name, why, getattr(r, name)) for name in names if (getattr(r, name) or 1) > 1]
         bounds = (
             ("zero", 1, "1 or less, for weights and gradients live outside already"),
-            ("recompute_layers", 0, "none, for weights stream through, not stages"),
+            *((f"{kind}_layers", 0, "none, for weights stream through, not stages") for kind in ("recompute", *_ENDS)),
         )
         wrong += [Obstacle(name, why, getattr(r, name)) for name, most, why in bounds if (getattr(r, name) or 0) > most]
     else:
-        held = -(-model.layers // (r.pipeline or 1))
-        wrong += _misfits(r, held, model.heads)
+        staged = Layouts.of([_staged(r)])
+        held = int(deal(model, recipe, staged).fullest[0])
+        wrong += [*_misfits(r, held, model.heads), *_ends(r, model.layers)]
         experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
             wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))
         chunks = (r.pipeline or 1) * (r.interleave or 1)
         if chunks > model.layers:
             wrong.append(Obstacle("pipeline × interleave", f"at most {model.layers} layers", chunks))
-        if r.interleave and r.interleave > 1 and held % r.interleave:
-            wrong.append(Obstacle("interleave", f"a divisor of the {held} layers of a stage", r.interleave))
+        whole = int(chunked(model.layers, staged)[0])
+        if r.interleave and r.interleave > 1 and whole % r.interleave:
+            wrong.append(Obstacle("interleave", f"a divisor of the {whole} layers of a stage", r.interleave))
         if r.context and r.context > recipe.sequence:
             wrong.append(Obstacle("context", f"at most the {recipe.sequence} tokens of a sequence", r.context))
         if r.expert and r.expert > 1 and (not model.experts or model.experts % r.expert):
@@ -162,7 +167,7 @@ def _doublings(L: Layouts, request: LayoutRequest) -> NDArray[np.float64]:
     away = np.zeros(len(L))
     for name, value in _fixed(request).items():
         has = getattr(L, name)
-        if name in ("schedule", "shard", "recompute_layers", "context_by"):
+        if name in ("schedule", "shard", "recompute_layers", "first_layers", "last_layers", "context_by"):
             away += has != value
         elif name in ("recompute", "zero", "sequence_parallel"):
             away += np.abs(has - value)
@@ -176,11 +181,14 @@ def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
     fine = (L.microbatch <= recipe.batch) & (L.tensor * L.context * L.data % L.expert == 0)
     fine &= recipe.offload == "none" or machine.host > 0
     if machine.execution == "gpu":
-        held = np.ceil(model.layers / L.pipeline)
+        held = deal(model, recipe, L).fullest
+        stated = 1 * (L.first_layers > 0) + (L.last_layers > 0)
+        left = model.layers - L.first_layers - L.last_layers - (L.pipeline - stated)
+        fine &= (stated == 0) | ((L.pipeline > 1) & (left >= 0) & ((L.pipeline > stated) | (left == 0)))
         fine &= (model.heads % L.tensor == 0) & (L.tensor <= machine.domain) & (L.context <= recipe.sequence)
         fine &= (
             (L.pipeline * L.interleave <= model.layers)
-            & (held % L.interleave == 0)
+            & (chunked(model.layers, L) % L.interleave == 0)
             & (max(model.experts, 1) % L.expert == 0)
             & (L.recompute_layers <= held)
             & ((L.context_by != CONTEXTS.index("all-to-all")) | (model.heads % (L.tensor * L.context) == 0))
@@ -190,6 +198,31 @@ def _possible(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) 
         tiles = 1 if machine.execution == "wafer" else np.inf
         fine &= (L.pipeline * L.interleave * L.context * L.expert == 1) & (L.zero <= 1) & (L.tensor <= tiles)
     return np.asarray(fine)
+
+
+def _staged(r: LayoutRequest) -> Layout:
+    """A layout with the stages that a request fixes."""
+    return Layout(
+        pipeline=r.pipeline or 1, interleave=r.interleave or 1,
+        first_layers=r.first_layers or 0, last_layers=r.last_layers or 0,
+    )  # fmt: skip
+
+
+def _ends(r: LayoutRequest, layers: int) -> list[Obstacle]:
+    """Layers on the first and the last stage that leave the other stages none, or that no other stage is left for."""
+    asked = {f"{kind}_layers": held for kind in _ENDS if (held := getattr(r, f"{kind}_layers"))}
+    if not asked:
+        return []
+    name, held = " + ".join(asked), sum(asked.values())
+    if r.pipeline == 1:
+        return [Obstacle("pipeline", "at least 2, for layers of the first or the last of several stages are set", 1)]
+    others = max((r.pipeline or 2) - len(asked), 0)
+    if not others and r.pipeline and held != layers:
+        return [Obstacle(name, f"all {layers} layers, for there is no other stage", held)]
+    if held > layers - others:
+        most = f"at most {layers - others} of {layers} layers, for each other stage needs one"
+        return [Obstacle(name, most, held)]
+    return []
 
 
 def _misfits(r: LayoutRequest, held: int, heads: int) -> list[Obstacle]:

@@ -18,6 +18,7 @@ from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine, slowest
 from simulator.step.memory import Footprint, footprint, usable
 from simulator.step.pipeline import microbatches
+from simulator.step.placement import chunked
 from simulator.step.recomputation import eased
 from simulator.step.search import obstacles
 from simulator.step.timing import StepTime
@@ -187,10 +188,13 @@ def _neighbours(
         t, p = int(like.tensor * tensor), int(like.pipeline * pipeline)
         if not 1 <= t <= machine.domain or p < 1:
             continue
-        held = ceil(model.layers / p)
+        held = int(chunked(model.layers, Layouts.of([replace(like, pipeline=p)]))[0])
         for v in divisors(held) if p > 1 else [1]:
             near = replace(like, tensor=t, pipeline=p, interleave=v, sequence_parallel=t > 1)
-            asked = LayoutRequest(tensor=t, pipeline=p, interleave=v, context=like.context, expert=like.expert)
+            asked = LayoutRequest(
+                tensor=t, pipeline=p, interleave=v, context=like.context, expert=like.expert,
+                first_layers=like.first_layers or None, last_layers=like.last_layers or None,
+            )  # fmt: skip
             kept = all(getattr(near, name) == value for name, value in request if value and name in _CUT)
             if v <= 16 and kept and not obstacles(machine, model, recipe, accelerators, asked):
                 found.append(near)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
 from simulator.step.memory import Footprint, activation_bytes, footprint, local_parameters
 from simulator.step.operators import Pass, ends, layer
-from simulator.step.pipeline import bubble, microbatches, stages, transfers
+from simulator.step.pipeline import bubble, microbatches, transfers
+from simulator.step.placement import Placement, deal
 from simulator.step.roofline import Numbers, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
@@ -21,7 +23,7 @@ from simulator.workload.precision import PRECISIONS
 _BUCKET, _BUCKET_RANK = 40e6, 1e6
 """Parameters whose gradients travel in one collective, at least, and for each rank of the group.
 
-Megatron-Core's defaults (recalled, not opened): with more ranks larger buckets, so that latency does not take over.
+Megatron-Core's defaults (0.16.1, ``DistributedDataParallel``): with more ranks larger buckets, for latency's sake.
 """
 
 _JITTER, _CALM = 0.015, 32
@@ -33,7 +35,14 @@ model and source of seeds/measurements/throughput.csv, 250 rows of up to 11,616 
 -0.004 (Megatron-Core README) to 0.05 (MLPerf v4.0), with a median of 0.021.
 """
 
-__all__ = ["Cut", "Evaluation", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
+_TURNING = 22
+"""Operators that turn queries and keys of a layer one by one, beyond the fused kernel of each.
+
+Each takes cosine and sine, scales and casts both, multiplies, negates, joins, multiplies, adds and joins
+(``_apply_rotary_pos_emb_bshd`` of Megatron-Core 0.16.1).
+"""
+
+__all__ = ["Cut", "Evaluation", "Pace", "Stage", "StepTime", "at_least", "cut", "evaluate", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,7 @@ def _data_parallel(
     L: Layouts,
     *,
     held: tuple[Numbers, Numbers],
+    layers: Numbers,
     window: Numbers,
     count: Numbers,
 ) -> Numbers:
@@ -110,7 +120,8 @@ def _data_parallel(
     ZeRO 0 all-reduces the gradients once a step; 1 reduce-scatters them and all-gathers the new weights; 2 scatters the
     gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
-    With overlap, what one microbatch's forward and backward (``window``) can hide is hidden, but for the last bucket;
+    With overlap, what one microbatch's forward and backward on the slowest stage can hide, for which the others wait
+    (``window``), is hidden, but for the last bucket;
     ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage has done with one of its v chunks while a round of
     p microbatches still computes the others, so that (v − 1)/v of the round hides too.  Sharded over fewer ranks than
     there are (HSDP), the parts of gradients are summed over the groups once a step.  ``machine.hidden`` is the share
@@ -121,28 +132,32 @@ def _data_parallel(
     Rajbhandari et al., SC20, arXiv:1910.02054, section 7 (communication of each stage).
     """
     formats = PRECISIONS[recipe.precision]
-    layers = np.ceil(model.depth / L.pipeline)
     # a collective a layer, or one for each weight, bias and norm of it
     pieces = layers * (12 if recipe.sharding == "tensor" else 1)
-    gathers = 2 + (L.recomputed(model.depth) if recipe.sharding == "tensor" else 0)
-    total = np.zeros_like(layers)
+    gathers = 2 + (L.recomputed(layers) if recipe.sharding == "tensor" else 0)
     inside = np.where(L.zero > 0, L.sharded, L.replicas)
-    of_experts = experts.ranks(recipe, L)
-    spread = (inside, L.tensor), (L.tensor * inside / of_experts, of_experts)
-    for parameters, (ranks, stride) in zip(held, spread if model.experts else spread[:1], strict=False):
-        who = group(machine, np.maximum(ranks, 1), stride)
-        gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
-        buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
-        times = np.array([pieces, pieces, buckets, buckets])
-        each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
-        scattered, gathered, reduced, renewed = each
-        by_stage = [all_reduce(who, gradients), reduced + renewed, count * scattered + gathered]
-        total = total + np.select(
-            [L.zero == stage for stage in range(3)], by_stage, count * (gathers * gathered + scattered)
-        )
-        if L.shard.any():
-            copies = group(machine, L.replicas / inside, stride * who.size)
-            total = total + all_reduce(copies, gradients / who.size)
+    parameters, ranks, stride = held[0][None], inside[None], L.tensor[None]
+    if model.experts:  # a second row: theirs
+        of_experts = experts.ranks(recipe, L)
+        ranks, stride = np.array([inside, L.tensor * inside / of_experts]), np.array([L.tensor, of_experts])
+        parameters = np.array(held)
+    who = group(machine, np.maximum(ranks, 1), stride)
+    gradients, weights = recipe.gradient_bytes * parameters, formats.moved_bytes * parameters
+    buckets = np.ceil(np.maximum(parameters / np.maximum(_BUCKET, _BUCKET_RANK * who.size), 1e-9))
+    pieces = np.broadcast_to(pieces, buckets.shape)
+    times = np.array([pieces, pieces, buckets, buckets])
+    each = times * all_gather(who, np.array([gradients, weights, gradients, weights]) / times)
+    scattered, gathered, reduced, renewed = each
+    by_stage = (
+        all_reduce(who, gradients),
+        reduced + renewed,
+        count * scattered + gathered,
+        count * (gathers * gathered + scattered),
+    )
+    total: Numbers = np.choose(L.zero.astype(int), by_stage).sum(axis=0)
+    if L.shard.any():
+        copies = group(machine, L.replicas / inside, stride * who.size)
+        total = total + all_reduce(copies, gradients / who.size).sum(axis=0)
     if not recipe.overlap:
         return total
     rounds = 1 + (np.minimum(count, L.pipeline) - 1) * (1 - 1 / L.interleave)
@@ -193,82 +208,138 @@ def _offloaded(
 
 
 def _held_up(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Pass, backward: Pass, redone: Pass
-) -> Numbers:
-    """Time a layer and microbatch wait for the host, which launches kernels one by one.
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, forward: Numbers, backward: Numbers
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Time a layer and microbatch wait for the host, which launches kernels one by one; and what recomputing takes it.
 
     A pass of a layer takes at least ``kernels · host`` of the software, twice as many kernels where attention and
-    dropout are made of single operators, and those of its experts; recorded graphs need no host.
+    dropout are made of single operators, those of rotary embeddings that no fused kernel does, and those of its
+    experts; recorded graphs need no host.
     """
     if recipe.cuda_graphs:
-        return np.zeros_like(L.tensor)
-    fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2)
+        none = np.zeros_like(L.tensor)
+        return none, none, none
+    fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2) + (_TURNING if model.rotary_scale else 0)
     once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
     empty = recipe.software.host * experts.refills(machine, model, recipe, L)
-    waits: Numbers = np.maximum(once - forward.total, empty) + np.maximum(back - backward.total, 0)
-    repeated = L.recomputed(model.depth)
-    return waits + np.maximum(repeated * once - redone.total, repeated * empty)
+    return np.maximum(once - forward, empty) + np.maximum(back - backward, 0), once, empty
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One microbatch through a layer and through the ends: what only the way the model is cut decides."""
+class Cut(NamedTuple):
+    """One microbatch through a layer and through the ends: what only the way the model is cut decides. [s]"""
 
-    forward: Pass
-    backward: Pass
-    again: Pass  # recomputation in full
-    light: Pass  # and selective
+    layer: Pass  # both ways
     head: Pass  # logits and loss, both ways
+    placed: Placement
+    leading: Numbers | None  # forward … empty of a layer without experts, where only the model's first ones have none
+    forward: Numbers  # of a layer, all in all
+    backward: Numbers
+    weights: Numbers  # the part of it that the gradients of weights take
+    again: Numbers  # recomputation in full
+    light: Numbers  # and selective
+    host: Numbers  # wait for the host, but for what is recomputed
+    launches: Numbers  # what the host takes for a forward pass,
+    empty: Numbers  # and at least, where it has to wait itself
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        return Cut(*(getattr(self, name).where(chosen) for name in self.__slots__))
+        layer, head, placed, leading, *times = self
+        leading = None if leading is None else leading[:, chosen]
+        passes = layer.where(chosen), head.where(chosen)
+        return Cut(*passes, placed.where(chosen), leading, *(one[chosen] for one in times))
 
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
-    """Passes of each layout, which neither replicas nor chunks, ZeRO or recomputed layers change."""
+    """Passes and stages of each layout, which neither replicas nor ZeRO, recomputed layers or most chunks change."""
     machine = replace(machine, gemm=machine.gemm * recipe.software.products)
-    forward, backward, again, light = layer(machine, model, recipe, L)
+    average, first = layer(machine, model, recipe, L)
+    forward, backward, again, light = average
     forward, backward = _two_way(forward, backward, L)
     once, back = ends(machine, model, recipe, L)
-    return Cut(forward, backward, again, light, head=(once + back).times(1 + model.next_tokens))
+    host, launches, empty = _held_up(machine, model, recipe, L, forward.total, backward.total)
+    leading = None
+    if first is not None:
+        times = [one.total for one in first]
+        leading = np.array([*times, *_held_up(machine, model.leading, recipe, L, *times[:2])])
+    return Cut(
+        layer=forward + backward,
+        head=(once + back).times(1 + model.next_tokens),
+        placed=deal(model, recipe, L),
+        leading=leading,
+        forward=forward.total,
+        backward=backward.total,
+        weights=backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        again=again.total,
+        light=light.total,
+        host=host,
+        launches=launches,
+        empty=empty,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One microbatch through the stages. [s]"""
+class Pace(NamedTuple):
+    """One microbatch through the stages, as far as a schedule hangs on it. [s]"""
 
-    redone: Pass  # what an average layer recomputes
-    host: Numbers  # its wait for the host
     slowest: Numbers  # the slowest stage, both ways
-    average: Numbers
-    others: Numbers  # the stages beside the slowest, in the mean
+    others: Numbers  # the stages beside it, in the mean
     returning: Numbers  # the backward pass of a full stage
     weights: Numbers  # the part of it that the gradients of weights take
 
+    def where(self, chosen: NDArray[np.intp]) -> Pace:
+        """The same of the layouts at the indices ``chosen``."""
+        return Pace(*(times[chosen] for times in self))
 
-def stage(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, one: Cut) -> Stage:
-    """Times of one microbatch in each layout's stages: ⌈l/p⌉ layers, or those of the last with logits and loss."""
-    repeated = L.recomputed(model.depth)
-    redone = one.again.times(repeated) + one.light.times(np.where(L.recompute == 1, 1 - repeated, 0.0))
-    full, last = stages(model.depth, L)
-    host = _held_up(machine, model, recipe, L, one.forward, one.backward, redone)
-    per_layer = one.forward.total + one.backward.total + redone.total + host
-    ending = last * per_layer + one.head.total
-    # DualPipe pairs the first stage with the last
-    ending = np.where(L.two_way, (full * per_layer + ending) / 2, ending)
-    average = (model.depth * per_layer + one.head.total) / L.pipeline
-    # a layer and logits more at the end would hold up every other stage, so layers are moved off the last one
-    slowest = np.maximum(full * per_layer, average if model.next_tokens else ending)
-    return Stage(
-        redone=redone,
-        host=host,
+
+class Stage(NamedTuple):
+    """One microbatch through the stages. [s]"""
+
+    redone: Numbers  # what an average layer recomputes
+    host: Numbers  # its wait for the host
+    average: Numbers
+    paced: Pace
+
+
+def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
+    """Times of one microbatch in each layout's stages, each with the layers it has.
+
+        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + n t + t_head
+
+    of whose n_i layers d_i are leading ones without experts; what predicts n further tokens takes an average layer
+    each.
+    """
+    placed, full = one.placed, one.placed.fullest
+    repeated = L.recomputed(full)
+    lightly = np.where(L.recompute == 1, 1 - repeated, 0.0)
+
+    def through(again: Numbers, light: Numbers, host: Numbers, launches: Numbers, empty: Numbers) -> list[Numbers]:
+        """What a layer recomputes, and its wait for the host."""
+        redone = repeated * again + lightly * light
+        return [redone, host + np.maximum(repeated * launches - redone, repeated * empty)]
+
+    redone, host = through(one.again, one.light, one.host, one.launches, one.empty)
+    per_layer, head = one.forward + one.backward + redone + host, one.head.total
+    each = np.array(placed) * per_layer
+    if one.leading is not None:
+        forward, backward, *rest = one.leading
+        leading = forward + backward + sum(through(*rest))
+        # slower by so much are those with experts, so that all together take what as many average ones do
+        slower = (per_layer - leading) * model.layers / (model.layers - model.leading_layers)
+        each = np.array(placed) * (leading + slower) - placed.leading(model) * slower
+    first, between, last = each
+    last = last + head
+    if L.two_way.any():  # DualPipe pairs the first stage with the last
+        first, last = (np.where(L.two_way, (first + last) / 2, alone) for alone in (first, last))
+    average = (model.depth * per_layer + head) / L.pipeline
+    # a layer and logits more at the end would hold up every other stage, so what they take is spread over all
+    last = average if model.next_tokens else last
+    slowest = np.where(L.pipeline > 1, np.maximum(np.maximum(first, between), last), average)
+    paced = Pace(
         slowest=slowest,
-        average=average,
         others=(L.pipeline * average - slowest) / np.maximum(L.pipeline - 1, 1),
-        returning=full * (one.backward.total + redone.total),
-        weights=full * one.backward.matmul / 2,  # of the two products of a backward pass, one is the weights'
+        returning=full * (one.backward + redone),
+        weights=full * one.weights,
     )
+    return Stage(redone, host, average, paced)
 
 
 def _crowding(machine: Machine, L: Layouts) -> Numbers:
@@ -296,9 +367,8 @@ def evaluate(
     """
     count = microbatches(recipe.batch, L)
     passes = passes or cut(machine, model, recipe, L)
-    one = stage(machine, model, recipe, L, passes)
-    redone, host, head = one.redone, one.host, passes.head
-    once = passes.forward + passes.backward
+    one = stage(model, L, passes)
+    once, head, redone = passes.layer, passes.head, one.redone
 
     def per_step(layers: Numbers, ending: Numbers | float = 0.0) -> Numbers:
         """Time in the average stage over all microbatches."""
@@ -310,7 +380,7 @@ def evaluate(
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    shared, routed = held = local_parameters(model, recipe, L)
+    shared, routed = held = local_parameters(model, recipe, L, passes.placed)
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
@@ -320,20 +390,22 @@ def evaluate(
         "masked attention skipped": masked,
         "arithmetic below peak": arithmetic - ideal - masked,
         "memory-bound operators": per_step(once.memory, head.memory),
-        "recomputation": per_step(redone.total),
-        "host": per_step(host),
+        "recomputation": per_step(redone),
+        "host": per_step(one.host),
         "tensor parallel": per_step(once.tensor, head.tensor),
         "context parallel": per_step(once.context),
         "expert parallel": per_step(once.expert),
-        "stage imbalance": count * (one.slowest - one.average),
-        "pipeline bubble": bubble(one.slowest, one.others, one.returning, one.weights, count, L),
+        "stage imbalance": count * (one.paced.slowest - one.average),
+        "pipeline bubble": bubble(*one.paced, count, L),
         "pipeline transfers": transfers(
-            machine, model.hidden, recipe.sequence, count, one.slowest, L, overlap=recipe.overlap
+            machine, model.hidden, recipe.sequence, count, one.paced.slowest, L, overlap=recipe.overlap
         ),
-        "data parallel": _data_parallel(machine, model, recipe, L, held=held, window=one.average, count=count),
+        "data parallel": _data_parallel(
+            machine, model, recipe, L, held=held, layers=passes.placed.fullest, window=one.paced.slowest, count=count
+        ),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
-            machine, model, recipe, L, windows=(passes.forward.total, passes.backward.total + redone.total), state=state
+            machine, model, recipe, L, windows=(passes.forward, passes.backward + redone), state=state
         ),
     }
     steady: Numbers = sum(parts.values(), np.zeros_like(accelerators))
@@ -341,26 +413,21 @@ def evaluate(
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=memory or footprint(machine, model, recipe, L),
+        memory=memory or footprint(machine, model, recipe, L, passes.placed),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,
     )
 
 
-def at_least(machine: Machine, recipe: Recipe, L: Layouts, stages: Stage, alike: NDArray[np.intp]) -> Numbers:
+def at_least(machine: Machine, recipe: Recipe, L: Layouts, paced: Pace) -> Numbers:
     """What each layout's step cannot be shorter than, whatever its replicas exchange. [s]
 
         T ≥ (m · t_slowest + bubble) · (1 + crowding)
 
-    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those in ``stages``
-    only add to it.
-
-    Parameters
-    ----------
-    stages, alike
-        Times of stages, and which of them each layout has.
+    since all other terms of :func:`evaluate` are times, none negative.  Layers recomputed beyond those that ``paced``
+    knows of only add to it.
     """
-    count, slowest, others = microbatches(recipe.batch, L), stages.slowest[alike], stages.others[alike]
-    busy = count * slowest + bubble(slowest, others, stages.returning[alike], stages.weights[alike], count, L)
+    count = microbatches(recipe.batch, L)
+    busy = count * paced.slowest + bubble(*paced, count, L)
     return busy * (1 + _crowding(machine, L))

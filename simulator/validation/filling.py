@@ -7,12 +7,15 @@ is named in the row's ``inferred``.
 ====================== =================================================================================================
 blank                  filled with
 ====================== =================================================================================================
-attention              unfused before 2023, under Megatron-DeepSpeed and where the framework says so; else fused
+attention              unfused before 2023, under Megatron-DeepSpeed, on Trainium before 2024 (optimum-neuron 0.0.14 of
+                       late 2023 makes it of two products and a softmax, later ones call a fused kernel) and where
+                       the framework says so; else fused
 overlap, dropout       no overlap and dropout before 2023 and under Megatron-DeepSpeed; else overlap and none
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
                        JAX and on TPUs, else a layer at once (FSDP)
 gradients              in 16 bit with fp16, where XLA compiles (JAX, MaxText, Pax, TPUs) and in NeMo and
-                       Megatron-Bridge, whose recipes set grad_reduce_in_fp32 to false (recalled), else in fp32
+                       Megatron-Bridge, most of whose recipes set grad_reduce_in_fp32 to false (71 of 119 in 0.3.1),
+                       else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
 recomputing            XLA leaves out the last product of a block, which nothing reads, and so does PyTorch since 2024
@@ -54,7 +57,7 @@ layers, hidden         the catalogue's model of that name; else of the usual asp
 heads                  the catalogue's; else hidden / 128; where hidden was filled too, in a number that tensors divide
 experts of a size      the catalogue's; else 8 of E a token, each a third as wide as a usual model of the active weights
 params_b               of rows without a shape: the size in the model's name, 80 and 3 billion of "80B-A3B"
-a Mamba hybrid         a transformer of its parameters
+a Mamba hybrid         a transformer of its parameters, where the catalogue has no model of that name
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads
 vocab                  the catalogue's; else 50304 before 2023 and 128256 since
@@ -74,6 +77,7 @@ __all__ = ["DECIDING", "MODERN", "Habits", "habits", "precision", "recompute", "
 MODERN = 2023  # from this year on frameworks had fused attention, overlap and no dropout
 _NOW = 2024  # for a row without a year
 _EARLY = 2024  # first full year of PyTorch 2.1
+_NEURON = 2024  # first year that Trainium's software had a fused attention (its kernel language, recalled)
 _ONCE = 2025  # from this year on Megatron-Core can send a token once for each domain (recalled)
 _DEVICE = (26, 6)  # from this release of NeMo on the device routes tokens alone inside a domain of Blackwells
 _ALONE = re.compile(r"automodel|(?:w/o|without|no) mtp")
@@ -114,13 +118,14 @@ def habits(inputs: Inputs, family: str) -> Habits:
     said = inputs.framework.casefold()
     year = inputs.year or _NOW
     old = year < MODERN or "megatron-deepspeed" in said
+    single = old or "no flash" in said or (family == "trainium" and year < _NEURON)  # operators instead of one kernel
     model = inputs.model.casefold()
     dropped = bool(re.search(r"token-?\s?drop|capacity", model))
     compiles = bool(re.search(r"maxtext|axlearn|jax|pax", said)) or family.startswith("tpu")
     shards = compiles or bool(re.search(r"fsdp|torchtitan", said))
     software = _software(said, year, family)
     return Habits(
-        fused_attention=bool(re.search(r"(?<!no )flash", said)) or not (old or "no flash" in said),
+        fused_attention=bool(re.search(r"(?<!no )flash", said)) or not single,
         overlap=not old,
         dropout=old,
         interleaves=not (old or re.search(r"deepspeed|neuron|bridge", said)),
@@ -164,7 +169,7 @@ def _software(said: str, year: int, family: str) -> str:
     """Entry of the software shelf for a framework."""
     compiled_ahead = family.startswith("tpu") or family in ("trainium", "gaudi")
     if compiled_ahead or re.search(r"maxtext|axlearn|jax|pax|t5x|pathways", said):
-        return "xla"
+        return "neuron" if family == "trainium" else "xla"
     if year < MODERN:
         return "megatron-2021"
     if "megatron-deepspeed" in said:

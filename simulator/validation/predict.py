@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -81,8 +81,9 @@ def predict(inputs: Inputs) -> Prediction:
     if not usual.next_tokens:
         model = model.model_copy(update={"next_tokens": 0})
     recipe = _recipe(inputs, on, model, usual, count, filled)
-    layouts = _layouts(inputs, on, model, recipe, usual, count, filled)
-    remarks = ["a Mamba hybrid taken as a transformer of its size"] if hybrid(inputs.model) else []
+    layouts = _staged(_layouts(inputs, on, model, recipe, usual, count, filled), model.layers)
+    stands_in = hybrid(inputs.model) and not model.scan_layers
+    remarks = ["a Mamba hybrid taken as a transformer of its size"] if stands_in else []
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
@@ -246,8 +247,15 @@ def _layouts(
     schedule = _schedule(usual, pipeline, share // (inputs.micro_batch or 1))
     return Layouts(
         same * tensor, same * pipeline, v, same * context, same * data, e, b, k, same * stage, same * float(together),
-        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same, 0 * same,
+        same * schedule, same * _shard(inputs, on, tensor * pipeline * context), 0 * same, 0 * same, 0 * same, 0 * same,
     )  # fmt: skip
+
+
+def _staged(layouts: Layouts, layers: int) -> Layouts:
+    """The layouts with stages as frameworks fill them unless told otherwise: evenly where the layers divide."""
+    p = layouts.pipeline
+    even = np.where((p > 1) & (layers % p == 0), layers // p, 0)
+    return replace(layouts, first_layers=even, last_layers=even)
 
 
 def _searched(layouts: Layouts, blank: str) -> Layouts:

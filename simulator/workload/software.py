@@ -33,3 +33,8 @@ class Software(CatalogueEntry):
     routing: float = Field(
         ge=0, description="launches a pass of a layer of experts takes to route tokens whose number the host must read"
     )
+
+    @property
+    def compiles(self) -> bool:
+        """One program a step, whose compiler fuses what others launch operator by operator."""
+        return self.host == 0

@@ -67,6 +67,12 @@ class LayoutRequest(BaseModel):
     recompute_layers: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         default=None, description="layers of a stage recomputed in full beside that; default: as few as fit"
     )
+    first_layers: _Degree | None = Field(
+        default=None, description="layers on the first stage; default: dealt so that the slowest stage is quickest"
+    )
+    last_layers: _Degree | None = Field(
+        default=None, description="layers on the last stage, which has the logits; default: dealt likewise"
+    )
     zero: Annotated[int, Field(ge=0, le=3)] | None = Field(default=None, description="ZeRO stage; 3 is FSDP")
     sequence_parallel: bool | None = Field(
         default=None, description="spread what lies between matrix products over the tensor group"

@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.report.drawing import drawing, plain
 from simulator.step import Layout, machine
+from simulator.step.placement import spread
+from simulator.workload import Recipe, Transformer
 
 NODE = Node.load("HGX-H100")
 H100 = machine(NODE, Accelerator.load("H100-SXM"), Fabric.load("infiniband-ndr-400g"), precision="bf16")
 
+LLAMA, RECIPE = Transformer.load("Llama-3.1-405B"), Recipe(batch=2048, sequence=8192)
 
-def drawn(layout, layers=126, domain=8):
-    nodes = -(-layout.accelerators // 8)
+
+def drawn(layout, domain=8):
+    nodes, layers = -(-layout.accelerators // 8), spread(LLAMA, RECIPE, layout)
     return drawing(layout, replace(H100, domain=domain), layers=layers, nodes=nodes)
 
 
@@ -40,10 +44,12 @@ def test_three_boxes_stand_for_sixteen_stages():
     assert "together 125,056 accelerators on 15,632 nodes" in text
 
 
-def test_the_last_stage_has_what_is_left_of_the_layers():
-    row = next(line for line in drawn(Layout(tensor=8, pipeline=16, data=2)) if "layers" in line)
-    assert row.count("8 layers") == 2
-    assert row.count("6 layers") == 1
+def test_each_stage_shows_its_layers_and_the_legend_all_of_them():
+    lines = drawn(Layout(tensor=8, pipeline=16, data=2))
+    row = next(line for line in lines if "layers" in line)
+    assert (row.count("7 layers"), row.count("8 layers")) == (2, 1)
+    assert "PP 16: stages of 7, 14 × 8, 7 layers, one after the other (▶)" in lines
+    assert "PP 9: 9 stages, activations from one to the next (▶)" in drawn(Layout(tensor=8, pipeline=9, data=2))
 
 
 @pytest.mark.parametrize(("tensor", "own", "beside"), [(8, "■" * 8, ""), (4, "■" * 4, "□" * 4), (1, "■", "□" * 7)])

@@ -35,7 +35,8 @@ def h100():
 def as_request(layout):
     """The layout as a scenario would write it."""
     fields = {name: getattr(layout, name) for name in LayoutRequest.model_fields}
-    return LayoutRequest(**fields | {"shard": layout.shard or None})
+    unsaid = ("shard", "first_layers", "last_layers")
+    return LayoutRequest(**fields | {name: getattr(layout, name) or None for name in unsaid})
 
 
 def explained(machine, model, recipe, accelerators, request=FREE):

@@ -10,8 +10,9 @@ from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
 from simulator.step.memory import footprint, local_parameters
+from simulator.step.placement import deal
 from simulator.step.roofline import product_times
-from simulator.workload import Recipe, TrainingJob, Transformer
+from simulator.workload import Recipe, Software, TrainingJob, Transformer
 
 DEEPSEEK = Transformer.load("DeepSeek-V3")
 GROK = Transformer.load("Grok-1")
@@ -80,7 +81,8 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     """Grok-1 on four tensor ranks: each holds a quarter of an expert for four times the tokens."""
     layouts = Layouts.of([Layout(tensor=4, expert=8, data=8)])
     whole, split = RECIPE, replace(RECIPE, split_experts=True)
-    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts) for recipe in (whole, split))
+    placed = deal(GROK, whole, layouts)
+    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts, placed) for recipe in (whole, split))
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [
@@ -211,15 +213,45 @@ def test_reading_counts_leaves_the_device_idle_however_long_its_kernels_take(b20
 
 
 def test_biases_of_experts_cost_traffic_alone(h100):
-    """64 bytes for each number of each copy, a third of it forward; and no arithmetic."""
+    """28 bytes forward and 40 backward for each number of each copy; and no arithmetic."""
     biased = SMALL.model_copy(update={"expert_biases": True})
     without, with_them = (step(h100, model) for model in (SMALL, biased))
     tokens = BOX.microbatch * RECIPE.sequence
     rounds = RECIPE.batch / (BOX.data * BOX.microbatch)
     more = with_them.parts["memory-bound operators"][0] - without.parts["memory-bound operators"][0]
-    moved = 64 * tokens * SMALL.experts_per_token * SMALL.hidden * SMALL.layers * rounds
+    moved = 68 * tokens * SMALL.experts_per_token * SMALL.hidden * SMALL.layers * rounds
     assert more == pytest.approx(moved / h100.stream)
     assert with_them.parts["arithmetic below peak"] == without.parts["arithmetic below peak"]
+
+
+def added(machine, model, **changes):
+    """What a property of the model adds to memory-bound work, and to memory."""
+    changed = model.model_copy(update=changes)
+    without, with_it = (step(machine, one) for one in (model, changed))
+    name = "memory-bound operators"
+    assert with_it.parts["arithmetic below peak"] == without.parts["arithmetic below peak"]
+    return with_it.parts[name][0] - without.parts[name][0], with_it.memory.activations - without.memory.activations
+
+
+def test_bounding_what_activations_get_costs_traffic_and_memory(h100):
+    """18 bytes for each number of each copy, and a second copy of each is kept, in both halves of the gate."""
+    more, kept = added(h100, SMALL, expert_bounds=True)
+    numbers = BOX.microbatch * RECIPE.sequence * SMALL.experts_per_token * 2 * SMALL.expert_ffn * SMALL.layers
+    rounds = RECIPE.batch / (BOX.data * BOX.microbatch)
+    assert more == pytest.approx(18 * numbers * rounds / h100.stream)
+    assert kept.max() == pytest.approx(2 * numbers)
+
+
+def test_a_rotary_embedding_that_scales_is_turned_operator_by_operator(h100):
+    """58 bytes for each number of queries and keys, none where a compiler fuses them."""
+    more, kept = added(h100, SMALL, rotary_scale=True)
+    turned = RECIPE.batch * RECIPE.sequence / BOX.data * (SMALL.heads + SMALL.kv_heads) * SMALL.head_dim * SMALL.layers
+    assert more == pytest.approx(58 * turned * RECIPE.software.elementwise / h100.stream)
+    assert not kept.any()
+    compiled = Software.load("xla")
+    scaled = SMALL.model_copy(update={"rotary_scale": True, "expert_bounds": True, "expert_biases": True})
+    one, other = (step(h100, model, software=compiled).total[0] for model in (SMALL, scaled))
+    assert one == other
 
 
 def test_predicting_a_further_token_costs_a_layer_and_the_logits(h100):

@@ -69,8 +69,8 @@ def test_no_step_is_shorter_than_its_bound(problem):
     """Also where layers are recomputed that the bound does not know of."""
     box, model, recipe, accelerators, request = problem
     layouts = candidates(box, model, recipe, accelerators, request)
-    stages = stage(box, model, recipe, layouts, cut(box, model, recipe, layouts))
-    bound = at_least(box, recipe, layouts, stages, np.arange(len(layouts)))
+    paced = stage(model, layouts, cut(box, model, recipe, layouts)).paced
+    bound = at_least(box, recipe, layouts, paced)
     more = replace(layouts, recompute_layers=np.where(layouts.recompute == FULL, 0.0, layouts.recompute_layers + 1))
     for one in (layouts, more):
         assert (evaluate(box, model, recipe, one).total >= bound * (1 - 1e-9)).all()
@@ -126,7 +126,7 @@ def test_layers_to_recompute_can_be_asked_for():
     model, recipe = Transformer.load("Llama-3-8B"), Recipe(batch=512, sequence=8192)
     answer = fastest(on(), model, recipe, 64, LayoutRequest(recompute="none", recompute_layers=3, pipeline=4))
     assert (answer.layout.recompute, answer.layout.recompute_layers) == ("none", 3)
-    with pytest.raises(PlanError, match="recompute_layers: expected at most the 8 of a stage; got 9"):
-        fastest(on(), model, recipe, 64, LayoutRequest(recompute_layers=9, pipeline=4))
+    with pytest.raises(PlanError, match="recompute_layers: expected at most the 9 of a stage; got 10"):
+        fastest(on(), model, recipe, 64, LayoutRequest(recompute_layers=10, pipeline=4))
     with pytest.raises(PlanError, match="recompute_layers: expected none beside full recomputation; got 1"):
         fastest(on(), model, recipe, 64, LayoutRequest(recompute="full", recompute_layers=1))

@@ -94,7 +94,8 @@ def test_recomputation_trades_time_for_memory(h100):
 
 def test_interleaving_shrinks_the_bubble_in_proportion(h100):
     recipe = Recipe(batch=256, sequence=4096)
-    pair = Layouts.of([Layout(tensor=8, pipeline=8, data=8), Layout(tensor=8, pipeline=8, data=8, interleave=2)])
+    even = Layout(tensor=8, pipeline=8, data=8, first_layers=4, last_layers=4)
+    pair = Layouts.of([even, replace(even, interleave=2)])
     once, twice = evaluate(h100, SMALL, recipe, pair).parts["pipeline bubble"]
     assert once == pytest.approx(2 * twice)
 

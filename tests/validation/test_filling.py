@@ -15,6 +15,7 @@ from simulator.validation.rows import Inputs, UnreadableError, parse
 from simulator.validation.shapes import shape
 from simulator.validation.spread import Spread, groups, interval
 from simulator.validation.wires import bandwidth, fabric, slices
+from simulator.workload import Software
 
 GBIT = 1e9 / 8
 LEAST = {"id": "x", "model": "GPT-3 175B", "accelerator": "A100", "n_accelerators": "64", "seq_len": "2048",
@@ -107,6 +108,13 @@ def test_old_frameworks_do_not_fuse_overlap_or_interleave():
     assert not habits(inputs(framework="PyTorch + no FlashAttention"), "ampere").fused_attention
     assert habits(inputs(framework="PyTorch + FlashAttention-2"), "ampere").fused_attention
     assert habits(inputs(), "tpu").zero == 3
+
+
+def test_trainium_had_no_fused_attention_before_2024_and_splits_no_product_to_hide_traffic():
+    for year, fused in ((2023, False), (2025, True)):
+        usual = habits(inputs(framework="NeMo-Megatron / NeuronX Distributed", year=str(year)), "trainium")
+        assert (usual.fused_attention, usual.software) == (fused, "neuron")
+    assert Software.load("neuron").exposed == 1 > Software.load("xla").exposed
 
 
 @pytest.mark.parametrize(

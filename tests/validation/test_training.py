@@ -107,13 +107,13 @@ def test_runs_are_predicted_within_a_fifth_and_nine_in_ten_within_a_half():
     assert every.p90_pct < every.baseline_p90_pct
 
 
-def test_losses_add_up_and_fall_with_width():
-    """So a step that is slow by itself loses a smaller share, and a wide model loses less for each FLOP."""
-    assert lost(0.6, 0.4, 1e10) == pytest.approx(1.0)
-    assert lost(0.6, 0.4, 8e10) == pytest.approx(0.8)
+def test_losses_add_up_and_fall_with_size():
+    """So a step that is slow by itself loses a smaller share, and a large model loses less for each FLOP."""
+    assert lost(1.0, 1e10) == pytest.approx(1.0)
+    assert lost(1.0, 64e10) == pytest.approx(0.5)
     made = predict(LLAMA)
     entry = Runs.load("training")
-    beside = lost(entry.lost, entry.lost_to_width, made.active) * made.arithmetic_hours
+    beside = lost(entry.lost, made.active) * made.arithmetic_hours
     assert made.hours == pytest.approx(made.tuned_hours + beside)
     old, new = predict(replace(LLAMA, year=2021)), predict(replace(LLAMA, year=2024))
     assert old.hours / old.tuned_hours < new.hours / new.tuned_hours
@@ -144,6 +144,13 @@ def test_a_benchmark_takes_the_fastest_format_and_a_model_the_one_it_was_trained
     assert steps(replace(LLAMA, model="DeepSeek-V3", accelerator="H800-SXM")).inputs.precision == "fp8"
 
 
+def test_the_clock_of_a_benchmark_runs_for_half_a_minute_beside_its_steps():
+    made = predict(replace(LLAMA, tokens_b=1.0))
+    steps_alone = 1e9 / made.tokens_per_s  # of a billion tokens
+    assert made.benchmark
+    assert made.hours * 3600 == pytest.approx(steps_alone + 30 * made.step.accelerators)
+
+
 def test_a_source_left_out_is_predicted_as_well_as_those_fitted():
     without = left_out(OUTCOMES)
     inside = [abs(one.error) for one in OUTCOMES if one.prediction is not None and one.measured is not None]
@@ -159,7 +166,7 @@ def test_the_shelf_holds_what_the_fit_gives():
     """seeds/calibration/fit_runs.py was run after the last change of the model."""
     for kind, found in fit(OUTCOMES).items():
         entry = Runs.load(kind)
-        assert (entry.lost, entry.lost_to_width) == pytest.approx((found.lost, found.lost_to_width), abs=0.02)
+        assert entry.lost == pytest.approx(found.lost, abs=0.02)
         assert (entry.low, entry.high) == pytest.approx((found.low, found.high), rel=0.02)
         assert entry.largest == found.largest
 

@@ -15,7 +15,7 @@ from simulator.validation.training.predict import RunPrediction, Runs, lost
 __all__ = ["Fitted", "LeftOut", "fit", "hours", "interval", "left_out"]
 
 
-_GRID = np.arange(0.0, 2.001, 0.02)  # of either parameter
+_GRID = np.arange(0.0, 3.001, 0.02)
 _CAP = 0.6  # an error of log hours beyond it counts as this: what the source counted is not what was predicted
 _ENDS = (0.075, 0.925)
 """Quantiles that hold 82 % of the runs of a source left out; those at 5 and 95 % hold 89 %, at 10 and 90 % 75 %."""
@@ -26,7 +26,6 @@ class Fitted:
     """An entry of the shelf ``runs``, and how much it rests on."""
 
     lost: float
-    lost_to_width: float
     low: float
     high: float
     largest: int
@@ -73,28 +72,24 @@ def fit(outcomes: Iterable[RunOutcome]) -> dict[str, Fitted]:
 
 def hours(made: RunPrediction, fitted: Fitted) -> float:
     """Accelerator-hours of a run with other losses than the shelf's."""
-    return made.tuned_hours + lost(fitted.lost, fitted.lost_to_width, made.active) * made.arithmetic_hours
+    return made.tuned_hours + lost(fitted.lost, made.active) * made.arithmetic_hours
 
 
 def _fit(kind: str, rows: Sequence[Scored]) -> Fitted:
     sources = [one.run.source for one, _, _ in rows]
-    anywhere, to_width = _least(rows) if kind == "training" else (0.0, 0.0)
-    found = Fitted(anywhere, to_width, 1.0, 1.0, max(made.step.accelerators for _, made, _ in rows), len(rows),
-                   len(set(sources)))  # fmt: skip
+    share = _least(rows) if kind == "training" else 0.0
+    found = Fitted(share, 1.0, 1.0, max(made.step.accelerators for _, made, _ in rows), len(rows), len(set(sources)))
     low, high = quantiles([measured / hours(made, found) for _, made, measured in rows], sources, _ENDS)
     return replace(found, low=low, high=high)
 
 
-def _least(rows: Sequence[Scored]) -> tuple[float, float]:
-    """Both parameters with the least mean absolute error of log hours, capped."""
-    tuned, arithmetic, narrow, measured = np.array([
-        (made.tuned_hours, made.arithmetic_hours, lost(0.0, 1.0, made.active), found) for _, made, found in rows
+def _least(rows: Sequence[Scored]) -> float:
+    """The parameter with the least mean absolute error of log hours, capped."""
+    tuned, beside, measured = np.array([
+        (made.tuned_hours, lost(1.0, made.active) * made.arithmetic_hours, found) for _, made, found in rows
     ]).T  # fmt: skip
-    anywhere, to_width = np.meshgrid(_GRID, _GRID, indexing="ij")
-    beside = (anywhere[..., None] + to_width[..., None] * narrow) * arithmetic
-    errors = np.minimum(np.abs(np.log((tuned + beside) / measured)), _CAP).mean(axis=-1)
-    best = int(np.argmin(errors))
-    return round(float(anywhere.flat[best]), 2), round(float(to_width.flat[best]), 2)
+    errors = np.minimum(np.abs(np.log((tuned + _GRID[:, None] * beside) / measured)), _CAP).mean(axis=-1)
+    return round(float(_GRID[int(np.argmin(errors))]), 2)
 
 
 def left_out(outcomes: Iterable[RunOutcome]) -> list[LeftOut]:
