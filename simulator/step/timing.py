@@ -302,10 +302,9 @@ class Stage(NamedTuple):
 def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages, each with the layers it has.
 
-        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + n t + t_head
+        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + t_head
 
-    of whose n_i layers d_i are leading ones without experts; what predicts n further tokens takes an average layer
-    each.
+    of whose n_i layers d_i are leading ones without experts.  What predicts further tokens takes an average layer each.
     """
     placed, full = one.placed, one.placed.fullest
     repeated = L.recomputed(full)
