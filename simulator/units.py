@@ -21,6 +21,7 @@ __all__ = [
     "Area", "Bytes", "CarbonIntensity", "CarbonMass", "Count", "DataRate", "Dollars", "DollarsPerSecond",
     "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Metres", "Rate",
     "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show",
+    "show_time",
 ]  # fmt: skip
 
 MINUTE = 60.0
@@ -216,6 +217,16 @@ def show(value: float, unit: str, digits: int = 3) -> str:
     scaled = value / 1000**power
     text = f"{scaled:.{digits}g}" if abs(scaled) < 1000 else f"{scaled:.0f}"
     return f"{text} {prefix}{unit}"
+
+
+def show_time(seconds: float) -> str:
+    """``61.4 d``, ``3.1 h``, ``26 s``: the largest unit that leaves a number of one or more."""
+    for size, unit in ((1000 * YEAR, "thousand years"), (3 * YEAR, "years"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if abs(seconds) >= size:
+            scale = {"thousand years": 1000 * YEAR, "years": YEAR}.get(unit, size)
+            value = seconds / scale
+            return f"{value:,.1f} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
+    return show(seconds, "s")
 
 
 Seconds = Annotated[float, Unit("second", "time", "90 min")]

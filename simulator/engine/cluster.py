@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from heapq import heapreplace
 from typing import NamedTuple, Protocol
 
 from simulator.plan.model import Cause, Plan, Rung
@@ -70,7 +71,7 @@ class Cluster:
         self.tenants: list[Tenant] = []
         self._standby, self._warm = plan.standby, plan.warm
         self._all_hot = plan.hot is None
-        self.hot = [0.0] * (plan.hot or 0)  # when each place of a hot spare is filled, unless all spares are hot
+        self.hot = [0.0] * (plan.hot or 0)  # heap: when each place of a hot spare is filled, unless all spares are hot
         self.cap = math.inf
         self.exposure = 0.0  # installed nodes, each with its pool's failure weight
         self.planned: list[Rung | None] = [None] * len(plan.jobs)
@@ -160,10 +161,10 @@ class Cluster:
             return self._standby if nodes else 0.0
         longest = 0.0
         for _ in range(nodes):
-            place = min(range(len(self.hot)), key=self.hot.__getitem__, default=None)
-            if place is None or self.hot[place] > now:
+            if not self.hot or self.hot[0] > now:
                 return self._warm
-            self.hot[place], longest = now + self._warm, self._standby
+            heapreplace(self.hot, now + self._warm)
+            longest = self._standby
         return longest
 
     def refill(self, job: int) -> bool:

@@ -21,7 +21,7 @@ from simulator.reliability import Checkpoint
 from simulator.reliability.checkpoint import interval_for
 from simulator.step import Answer, Machine, Share, fastest, fastest_of, sliced, slowed, slowest
 from simulator.step.streaming import hiding_batch
-from simulator.units import DAY, show
+from simulator.units import DAY, show, show_time
 from simulator.workload import LayoutRequest, Recipe, TrainingJob, Transformer
 from simulator.workload.precision import PRECISIONS
 
@@ -382,16 +382,16 @@ def _saving(asked: Checkpoint, write: float, quick: float, met: Weather, job: st
     interval = interval_for(asked.interval, save=save, between=between)
     if isinstance(asked.interval, float) and max(save, drain) > interval:
         raise PlanError(
-            f"checkpoint.interval: expected at least the {show(max(save, drain), 's')} that a checkpoint of job {job} "
-            f"takes; got {show(interval, 's')}; a longer interval or a faster store would help"
+            f"checkpoint.interval: expected at least the {show_time(max(save, drain))} that a checkpoint of job {job} "
+            f"takes; got {show_time(interval)}; a longer interval or a faster store would help"
         )
     interval = max(interval, drain)
     if memory is None:
         return Saving(interval, save, drain)
     if quick > memory.interval:
         raise PlanError(
-            f"checkpoint.memory.interval: expected at least the {show(quick, 's')} that a checkpoint takes; "
-            f"got {show(memory.interval, 's')}"
+            f"checkpoint.memory.interval: expected at least the {show_time(quick)} that a checkpoint takes; "
+            f"got {show_time(memory.interval)}"
         )
     rounds = max(1, round(interval / memory.interval), math.ceil(drain / memory.interval - 1e-9))
     return Saving(memory.interval, save, drain, rounds, quick)

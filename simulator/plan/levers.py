@@ -16,7 +16,7 @@ from simulator.scenario import Scenario
 from simulator.step import Machine
 from simulator.units import DAY
 
-__all__ = ["Lever", "levers"]
+__all__ = ["Lever", "levers", "sizes_to_compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,8 @@ def _half_the_failures(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"failures": failures})
 
 
-def _half_the_restart(scenario: Scenario, plan: Plan) -> Scenario:
-    """Half the time of the job's usual size; restart times grow slowly with it."""
-    usual = max(rung.restart for job in plan.jobs for rung in job.rungs[:1])
-    failures = scenario.failures.model_copy(update={"restart": usual / 2})
-    return scenario.model_copy(update={"failures": failures})
+def _half_the_restart(scenario: Scenario) -> Scenario:
+    return scenario.model_copy(update={"failures": scenario.failures.restarting(0.5)})
 
 
 def _with_jobs(scenario: Scenario, **changes: Any) -> Scenario:
@@ -91,6 +88,13 @@ def _sizes_used(plan: Plan, job: JobPlan) -> list[Size]:
     """Sizes of the rungs on which the job would be, phase by phase."""
     times = phases(plan.pools, plan.power, plan.horizon)
     return list(dict.fromkeys(rung.size for time in times if (rung := rung_at(plan, job, time)) is not None))
+
+
+def sizes_to_compare(plan: Plan) -> list[list[Size]]:
+    """Sizes by job that a what-if needs: those the plan uses, and the largest, which may pay once something changes."""
+    times = phases(plan.pools, plan.power, plan.horizon)
+    everything = list(dict.fromkeys(Size(tuple(offered(pool, time) for pool in plan.pools)) for time in times))
+    return [list(dict.fromkeys(_sizes_used(plan, job) + everything)) for job in plan.jobs]
 
 
 def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
@@ -116,10 +120,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
         if abs(days) > 0.005 * now.finish / DAY or abs(dollars) > 0.005 * now.cost:
             found.append(Lever(name, days, dollars, bound))
 
-    # The sizes the plan uses, and the largest there are: a change may make those pay that did not before.
-    times = phases(plan.pools, plan.power, plan.horizon)
-    everything = list(dict.fromkeys(Size(tuple(offered(pool, time) for pool in plan.pools)) for time in times))
-    same = [list(dict.fromkeys(_sizes_used(plan, job) + everything)) for job in plan.jobs]
+    times, same = phases(plan.pools, plan.power, plan.horizon), sizes_to_compare(plan)
     grown = [sizes + [_grown(plan, time) for time in times] for sizes in same]
 
     def replanned(changed: Scenario, *, sizes_of: list[list[Size]] = same, **options: Any) -> Callable[[], Outlook]:
@@ -127,7 +128,7 @@ def levers(scenario: Scenario, plan: Plan) -> tuple[Lever, ...]:
 
     consider("no failures at all", lambda: outlook(plan, failures=False), bound=True)
     consider("half the failures", replanned(_half_the_failures(scenario)))
-    consider("restarts in half the time", replanned(_half_the_restart(scenario, plan)))
+    consider("restarts in half the time", replanned(_half_the_restart(scenario)))
     if any(len(pool.deliveries) > 1 or pool.deliveries[0].time > 0 for pool in plan.pools):
         consider("all nodes there on the first day", replanned(_earlier(scenario)))
     if plan.power:

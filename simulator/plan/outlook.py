@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from simulator.economics import Bill, bill
 from simulator.plan.ladder import Nodes, installed, offered, phases, standing
@@ -12,7 +14,7 @@ from simulator.plan.model import JobPlan, Plan, Rung, split
 from simulator.plan.power import cap_at
 from simulator.reliability.checkpoint import expected_goodput
 
-__all__ = ["Outlook", "outlook", "rung_at"]
+__all__ = ["Outlook", "outlook", "rung_at", "usual_rung"]
 
 _SLACK = 1 + 1e-9  # a cap that is met exactly is met
 
@@ -53,6 +55,18 @@ def rung_at(
         if rung.power <= watts and all(n <= m for n, m in zip(rung.nodes, left, strict=True)):
             return rung
     return None
+
+
+def usual_rung(plan: Plan, job: JobPlan) -> Rung:
+    """The size that deliveries and power give a job for longest before it is done, or before the horizon."""
+    end = min(outlook(plan).finish, plan.horizon)
+    times = [time for time in phases(plan.pools, plan.power, plan.horizon) if time < end]
+    lasting: dict[int, float] = defaultdict(float)
+    for begin, until in pairwise([*times, end]):
+        rung = rung_at(plan, job, begin)
+        if rung is not None:
+            lasting[job.rungs.index(rung)] += until - begin
+    return job.rungs[max(lasting, key=lambda number: (lasting[number], -number), default=0)]
 
 
 def goodput_of(rung: Rung, *, failures: bool) -> float:

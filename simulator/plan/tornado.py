@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from simulator.errors import PlanError
 from simulator.plan.build import plan as build
+from simulator.plan.levers import sizes_to_compare
 from simulator.plan.model import Plan
 from simulator.plan.outlook import outlook
 from simulator.reliability.failures import ClassChange
@@ -42,7 +43,7 @@ def tornado(scenario: Scenario, plan: Plan) -> tuple[Bar, ...]:
     now = outlook(plan).finish
     if math.isinf(now):
         return ()
-    sizes = [list(dict.fromkeys(rung.size for rung in job.rungs[:2])) for job in plan.jobs]
+    sizes = sizes_to_compare(plan)
     largest = plan.jobs[0].rungs[0]
     bars = []
 
@@ -56,14 +57,14 @@ def tornado(scenario: Scenario, plan: Plan) -> tuple[Bar, ...]:
     base = outlook(build(scenario, degraded=False, sizes_of=sizes)).finish
     if math.isinf(base):
         return ()
-    for name, change in _parameters(largest.restart, largest.save + largest.drain, largest.load).items():
+    for name, change in _parameters(largest.save + largest.drain, largest.load).items():
         halved, doubled = moved(change(scenario, _HALF)), moved(change(scenario, _TWICE))
         if halved is not None and doubled is not None and abs(doubled - halved) * DAY > 1e-4 * now:
             bars.append(Bar(name, halved, doubled))
     return tuple(sorted(bars, key=lambda bar: (-bar.swing, bar.name)))
 
 
-def _parameters(restart: float, save: float, load: float) -> dict[str, Callable[[Scenario, float], Scenario]]:
+def _parameters(save: float, load: float) -> dict[str, Callable[[Scenario, float], Scenario]]:
     def failures(**changes: Callable[[Scenario, float], object]) -> Callable[[Scenario, float], Scenario]:
         def change(scenario: Scenario, factor: float) -> Scenario:
             update = {key: value(scenario, factor) for key, value in changes.items()}
@@ -78,6 +79,9 @@ def _parameters(restart: float, save: float, load: float) -> dict[str, Callable[
 
         return change
 
+    def restart(scenario: Scenario, factor: float) -> Scenario:
+        return scenario.model_copy(update={"failures": scenario.failures.restarting(factor)})
+
     def detection(scenario: Scenario, factor: float) -> Scenario:
         fleet = scenario.failures.resolve().classes
         own = scenario.failures.classes
@@ -91,7 +95,7 @@ def _parameters(restart: float, save: float, load: float) -> dict[str, Callable[
 
     return {
         "failure rates": failures(scale=lambda scenario, factor: factor * scenario.failures.scale),
-        "restart time": failures(restart=lambda scenario, factor: factor * restart),
+        "restart time": restart,
         "time to detect": detection,
         "time for a spare to join": failures(standby=lambda scenario, factor: factor * scenario.failures.standby),
         "time to save a checkpoint": checkpoint(save=save),

@@ -7,7 +7,7 @@ import math
 from simulator.errors import PlanError
 from simulator.plan.model import Plan
 from simulator.plan.outlook import outlook
-from simulator.units import DAY, HOUR, show
+from simulator.units import DAY, HOUR, show_time
 
 __all__ = ["check_upkeep"]
 
@@ -32,14 +32,19 @@ def check_upkeep(plan: Plan) -> None:
         away = plan.maintenance.lasts + rung.restart + rung.load + rung.save + rung.drain
         if plan.maintenance.every <= away:
             raise PlanError(
-                f"failures.maintenance.every: expected more than the {show(away, 's')} that a stop of job "
-                f"{plan.jobs[0].name} takes, save and restart included; got {show(plan.maintenance.every, 's')}, so "
+                f"failures.maintenance.every: expected more than the {show_time(away)} that a stop of job "
+                f"{plan.jobs[0].name} takes, save and restart included; got {show_time(plan.maintenance.every)}, so "
                 "that it would never train"
             )
     rate = sum(cause.rate * cause.node_lost for cause in plan.causes if not cause.per_job)
     nodes = sum(pool.nodes * pool.failure_weight for pool in plan.pools)
     hands = sum(band.share * band.hands for band in plan.repairs)
     needed = nodes * rate * hands
+    if plan.crews is not None and not hands:
+        raise PlanError(
+            f"failures.crews: expected some hands-on time in failures.repair, for only that needs a crew and the fleet "
+            f"names none; got {plan.crews} crews with nothing to do"
+        )
     if plan.crews is not None and needed >= plan.crews:
         raise PlanError(
             f"failures.crews: expected more than {needed:.3g}: {nodes * rate * DAY:.3g} nodes break a day and each "

@@ -244,6 +244,16 @@ class Failures(_Section):
             changes |= self._rated(fleet)
         return fleet.model_copy(update=changes)
 
+    def restarting(self, factor: float) -> Failures:
+        """The same with every restart so many times as long, at every size."""
+        if self.restart is not None:
+            return self.model_copy(update={"restart": factor * self.restart})
+        stages = {
+            name: stage.model_copy(update={"time": factor * stage.time, "per_doubling": factor * stage.per_doubling})
+            for name, stage in self.resolve().restart.items()
+        }
+        return self.model_copy(update={"stages": stages})
+
     def _rated(self, fleet: Fleet) -> dict[str, Any]:
         """The fleet's classes and domains with this section's differences, rates scaled."""
         classes = {name: dict(one) for name, one in fleet.classes.items()}

@@ -21,11 +21,13 @@ __all__ = ["as_dict", "tuned"]
 
 def tuned(found: Tuned) -> RenderableType:
     """The best settings first, then how flat each is."""
-    rung = found.now.jobs[0].rungs[0]
-    interval, spares = found.best(found.intervals), found.best(found.spares)
+    spares = found.best(found.spares)
+    interval = f"a checkpoint every {duration(found.interval.value)}"
+    if found.keeps_rule:
+        interval = f"checkpoints as they are, every {duration(found.interval.value)} at the usual size"
     standbys = "1 hot standby" if found.hot == 1 else f"{count(found.hot)} hot standbys"
     said = (
-        f"Least {'time' if found.goal == 'time' else 'cost'} with a checkpoint every {duration(interval.value)}, "
+        f"Least {'time' if found.goal == 'time' else 'cost'} with {interval}, "
         f"{percent(spares.value)} spares and {standbys}: {duration(spares.days * DAY)}, "
         f"{money(spares.cost)}."
     )
@@ -35,7 +37,9 @@ def tuned(found: Tuned) -> RenderableType:
     lines = table("", "")
     lines.add_row(
         "interval",
-        f"now {duration(rung.interval * rung.every)}; anything from {duration(low)} to {duration(high)} is within 1 %",
+        f"now {duration(found.as_it_is.value)} at the usual size, which makes {duration(found.as_it_is.days * DAY)} "
+        f"and {money(found.as_it_is.cost)}; any one from {duration(low)} to {duration(high)} is within 1 % of the best "
+        "one",
     )
     lines.add_row(
         "spares",
@@ -94,7 +98,8 @@ def as_dict(found: Tuned) -> dict[str, Any]:
     return {
         "goal": found.goal,
         "replicas": found.replicas,
-        "interval_s": {"best": found.best(found.intervals).value, "within_1_percent": found.flat(found.intervals),
+        "interval_s": {"best": found.interval.value, "keep_as_it_is": found.keeps_rule,
+                       "as_it_is": rows([found.as_it_is])[0], "within_1_percent": found.flat(found.intervals),
                        "trials": rows(found.intervals)},
         "spares": {"best": found.best(found.spares).value, "within_1_percent": found.flat(found.spares),
                    "trials": rows(found.spares)},

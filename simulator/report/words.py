@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from simulator.units import DAY, HOUR, MINUTE, YEAR, show
+from simulator.units import DAY, YEAR, show, show_time
 
 __all__ = [
     "amount",
@@ -41,15 +41,8 @@ def percent(share: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``61.4 d``, ``3.1 h``, ``26 s``: the largest unit that leaves a number of one or more."""
-    if seconds is None:
-        return _NONE
-    for size, unit in ((1000 * YEAR, "thousand years"), (3 * YEAR, "years"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if abs(seconds) >= size:
-            scale = {"thousand years": 1000 * YEAR, "years": YEAR}.get(unit, size)
-            value = seconds / scale
-            return f"{value:,.1f} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
-    return show(seconds, "s")
+    """``61.4 d``; see :func:`simulator.units.show_time`."""
+    return _NONE if seconds is None else show_time(seconds)
 
 
 def days(seconds: float | None) -> str:

@@ -34,11 +34,22 @@ class Tuned:
     goal: Goal
     replicas: int  # simulated for each number of spares
     now: Plan
-    intervals: tuple[Trial, ...]  # [s], in closed form
+    as_it_is: Trial  # the scenario's own rule, and the interval it has at the usual size; in closed form
+    intervals: tuple[Trial, ...]  # one for all sizes [s], likewise
     spares: tuple[Trial, ...]  # share of the nodes, simulated, all under the same weather
     standbys: tuple[Trial, ...]  # nodes kept hot, simulated likewise
     hot: int  # standbys that suffice for 99 % of the losses
     losses_while_warming: float  # nodes the job loses in the time a warm spare takes
+
+    @property
+    def keeps_rule(self) -> bool:
+        """Whether no one interval does better than what the scenario has."""
+        return not self.best(self.intervals).score(self.goal) < self.as_it_is.score(self.goal)
+
+    @property
+    def interval(self) -> Trial:
+        """The best there is, the scenario's own included."""
+        return self.as_it_is if self.keeps_rule else self.best(self.intervals)
 
     def best(self, trials: Sequence[Trial]) -> Trial:
         """The one that does best; the smallest value of several."""

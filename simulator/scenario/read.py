@@ -130,7 +130,7 @@ def _put_beside(data: dict[str, Any], folder: pathlib.Path) -> None:
 
 def checked(document: Document, earlier: Sequence[Fault] = ()) -> Scenario:
     """The document as a scenario, or all of its faults after the ``earlier`` ones."""
-    found = dict(bent(document.data))
+    found = bent(document.data)
     scenario = None
     try:
         scenario = Scenario.model_validate(document.data)

@@ -78,7 +78,7 @@ def products(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     One grouped product for each matrix over all experts a rank holds, each of ``m k s / (t · held)`` tokens, with s the
     ranks that share an expert; its weights' gradients have the tokens as inner dimension and accumulate in fp32.
     """
-    s, h, f = sharing(recipe, L), float(model.hidden), float(model.expert_width)
+    s, h, f = sharing(recipe, L), float(model.expert_input), float(model.expert_width)
     held = _held(model, L)
     tokens = m * model.experts_per_token * s / L.tensor / held * load(recipe, L)
     shapes = (((2 if model.gated else 1) * f / s, h), (h, f / s))
@@ -94,7 +94,7 @@ def permuted(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     copies and sums on the way.  Those for several experts of one rank are sorted by expert and back, unless the device
     that exchanges them counts them too and puts them where their expert reads them.
     """
-    s, h, k = sharing(recipe, L), float(model.hidden), float(model.experts_per_token)
+    s, h, k = sharing(recipe, L), float(model.expert_input), float(model.experts_per_token)
     copied = 4 * h * (1 + k) if recipe.dispatch == "each" else 0.0
     sort = (_held(model, L) > 1) & ~_on_device(machine, recipe, L)
     return m / L.tensor * (copied + np.where(sort, 8 * k * h * s * load(recipe, L), 0.0))
@@ -110,15 +110,15 @@ def unfused(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers) -> tuple
     that expert by itself: product (4 bytes written), sum (6 read, 4 written), joined (4, 4) and cast (4, 2); backward
     casts (6, 6), parts joined (2, 2), product (8) and sum (4) for the bias, the same for the weight.  The first product
     adds its own.  Where what the activation function gets is bounded, its halves are (2, 2) and are joined (2, 2);
-    backward masked (4, 2) and joined (2, 2).  Compilers fuse either.
+    backward masked (4, 2) and joined (2, 2).
 
     Source
     ------
     ``TEGroupedMLP._apply_bias`` and ``weighted_bias_quick_geglu_impl`` of Megatron-Core 0.16.1.
     """
     copies = m / L.tensor * model.experts_per_token * load(recipe, L)
-    biased = copies * model.hidden * sharing(recipe, L) * (model.expert_biases and not recipe.software.compiles)
-    bounded = copies * _inner(model) * (model.expert_bounds and not recipe.software.compiles)
+    biased = copies * model.expert_input * sharing(recipe, L) * model.expert_biases
+    bounded = copies * _inner(model) * model.expert_bounds
     return 28 * biased + 8 * bounded, 40 * biased + 10 * bounded
 
 
@@ -152,7 +152,7 @@ def exchange(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     """
     s = sharing(recipe, L)
     who = group(machine, L.expert, s)
-    copies = 2 * m / L.tensor * model.experts_per_token * model.hidden * load(recipe, L)
+    copies = 2 * m / L.tensor * model.experts_per_token * model.expert_input * load(recipe, L)
     once = np.ones_like(s) if recipe.dispatch == "each" else _met(model, who)
     among = group(machine, s, np.ones_like(s))
     return 2 * all_to_all(who, copies, once=once) + 2 * all_gather(among, copies * s)
@@ -172,8 +172,8 @@ def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -
     each = calls * (2 if PRECISIONS[recipe.precision].narrow else 1)
     more = calls if model.expert_biases else 0 * calls
     routing = np.where(on_device | (not recipe.dropless), _FIXED, recipe.software.routing)
-    bounds = 5 if model.expert_bounds else 0
-    return share * (routing + 2 * each + 2 * more + bounds), share * (routing + 4 * each + 9 * more + bounds)
+    routing = routing + (5 if model.expert_bounds else 0)
+    return share * (routing + 2 * each + 2 * more), share * (routing + 4 * each + 9 * more)
 
 
 def refills(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
@@ -199,7 +199,7 @@ def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_
     f = float(model.expert_width)
     activated = np.where(drops, 0.0, c * f) if model.gated else c * f
     inner = 2 * _inner(model) * (2 if model.expert_bounds and not recipe.software.compiles else 1)
-    each = c * model.hidden * sharing(recipe, L) + inner + activated
+    each = c * model.expert_input * sharing(recipe, L) + inner + activated
     copies = model.experts_per_token * load(recipe, L)
     result: Numbers = model.expert_layers / model.layers * copies * each / L.tensor
     return result

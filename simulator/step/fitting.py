@@ -22,7 +22,12 @@ from simulator.workload import LayoutRequest, Recipe, Transformer
 
 __all__ = ["Answer", "evaluate", "quickest", "those_that_fit"]
 
-_FEW = 256  # candidates evaluated first: more cost more, fewer leave more that may be faster still
+_FEW, _MOST = 128, 1024
+"""Candidates evaluated first, at least and at most.
+
+More cost more, fewer leave more that may be faster still; to evaluate twice costs as much as a thousand more at once.
+"""
+
 _ROUNDING = 1e-9  # a bound that is met exactly may come out a little above
 
 
@@ -88,6 +93,7 @@ class _Cuts(NamedTuple):
     units: Numbers  # in which replicas come
     paced: Pace
     roomy: NDArray[np.bool_]  # which then fit as they are, without further recomputation
+    reach: list[int]  # so many are likely to hold the answer, says the search before; decides none
 
 
 @lru_cache(maxsize=32)
@@ -100,7 +106,7 @@ def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutR
     passes = timing.cut(machine, model, recipe, cuts.where(first))
     paced = timing.stage(model, cuts.where(first), passes).paced.where(among)
     cuts = cuts.where(fits)
-    return _Cuts(cuts, among, passes, units(cuts), paced, roomy[fits])
+    return _Cuts(cuts, among, passes, units(cuts), paced, roomy[fits], [_FEW])
 
 
 def quickest(
@@ -139,11 +145,13 @@ def quickest(
         if (float(found.total[first]), int(row[first])) < rank:
             best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
 
-    few = np.union1d(_lowest(np.where(cuts.roomy, bound, np.inf), _FEW), _lowest(bound, _FEW))
+    few = np.union1d(_lowest(np.where(cuts.roomy, bound, np.inf), _FEW), _lowest(bound, cuts.reach[0]))
     consider(few)
     left = possible & (bound <= rank[0])
     left[few] = False
     consider(np.flatnonzero(left))
+    if best is not None:  # half as many again as would have done
+        cuts.reach[0] = min(max(3 * int(np.count_nonzero(bound <= rank[0])) // 2, _FEW), _MOST)
     return best
 
 

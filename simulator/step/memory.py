@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step import experts
+from simulator.step import experts, scan
 from simulator.step.context import gathered
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
@@ -184,7 +184,7 @@ def _kept(
 
     Selective recomputation ``drops`` what is large and cheap: the scores of unfused attention, the product of a gated
     feed-forward part (x f), and what latent attention expands (DeepSeek-V3, arXiv:2412.19437, section 3.2.3).
-    Routed experts: :func:`simulator.step.experts.kept`.
+    Routed experts: :func:`simulator.step.experts.kept`; scans for attention: :func:`simulator.step.scan.kept`.
 
     Source
     ------
@@ -196,7 +196,8 @@ def _kept(
     spread = np.where(L.sequence_parallel > 0, t, 1.0)
     wide = np.where(drops, 4, 4 + x) if model.gated else 2 + x
     share = model.expert_layers / model.layers
-    dense = wide * model.ffn * (1 - share + (share if model.residual_ffn else 0))
+    fed = model.fed / model.layers
+    dense = wide * model.ffn * (fed - share + (share if model.residual_ffn else 0))
     dense = dense + share * model.shared_experts * wide * model.expert_width
     kv = np.maximum(model.key_value_heads / t, 1) * model.head
     attention = (4 + cast) * model.heads * model.head / t + 4 * kv
@@ -205,8 +206,10 @@ def _kept(
         expanded = np.where(drops, model.heads * (1 + cast / 2) * model.value_head, whole)  # or as it is compressed
         attention = 2 * expanded / t + x * ((model.query_rank or 0) + (model.kv_rank or 0) + model.rope_dim)
     scores = (5.0 if recipe.dropout else 2.0) * model.heads * recipe.sequence / t
-    scores = 4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores)
-    kept = (4 + 2 * x + (2 if recipe.dropout else 0)) * h / spread + attention + scores
+    attention = attention + (4 * model.heads / t if recipe.fused_attention else np.where(drops, 0.0, scores))
+    if model.scan_layers:
+        attention = model.attending * attention + scan.kept(model, t, x)
+    kept = (2 + x + (1 if recipe.dropout else 0)) * (1 + fed) * h / spread + attention
     average = kept + dense / t + experts.kept(model, recipe, L, drops)
     return (average, kept + wide * model.ffn / t) if model.leading_layers else (average,)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step import experts
+from simulator.step import experts, scan
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.context import exposed, keys_met
 from simulator.step.layout import Layouts
@@ -126,13 +126,19 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     t, b, c = L.tensor, L.microbatch, L.context
     h, m = float(model.hidden), b * recipe.sequence / c
     share = model.expert_layers / model.layers  # of the layers have experts
-    dense_share = 1 - share + (share if model.residual_ffn else 0)
+    dense_share = model.fed / model.layers - share + (share if model.residual_ffn else 0)
 
     attention = _attention(model, m, t)
+    if model.scan_layers:
+        attention = [one._replace(share=model.attending) for one in attention] + scan.products(model, m, t)
     dense = _feed_forward(model, m, model.ffn / t, dense_share) if dense_share else []
     products = [*attention, *dense, *(_experts(model, recipe, L, m, share) if share else ())]
     forwards, backwards = product_times(machine, products, gradient=recipe.gradient_bytes)
     core_forward, core_backward = _core(machine, model, recipe, L)
+    if model.scan_layers:
+        scanned, scanned_back = scan.times(machine, model, t, m)
+        core_forward = model.attending * core_forward + scanned
+        core_backward = model.attending * core_backward + scanned_back
 
     width = dense_share * model.ffn / t
     zero = np.zeros_like(t)
@@ -141,21 +147,15 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
         routed = share * model.experts_per_token * experts.load(recipe, L) / t
         width = width + (routed + share * model.shared_experts / t) * model.expert_width
         routing = share * experts.permuted(machine, model, recipe, L, m) / (machine.stream * machine.permute)
-        once_more, back_more = (share * more / machine.stream for more in experts.unfused(model, recipe, L, m))
-        moved = routing + once_more, 2 * routing + back_more
+        moved = routing, 2 * routing
+        if (model.expert_biases or model.expert_bounds) and not recipe.software.compiles:
+            once_more, back_more = (share * more / machine.stream for more in experts.unfused(model, recipe, L, m))
+            moved = routing + once_more, 2 * routing + back_more
         expert = share * experts.exchange(machine, model, recipe, L, m)
 
-    tp = group(machine, t, np.ones_like(t))
-    volume = 2 * m * h
-    hidden = recipe.software.exposed if recipe.overlap else 1.0
     # around the attention always; around the feed-forward part unless its tokens are split for the experts anyhow
     split = 1 + dense_share + (share if model.shared_experts and not model.residual_ffn else 0)
-    # inputs of narrow products travel in their format, what comes out of them in 16 bit
-    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
-    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
-    tensor, tensor_back = (
-        np.where(L.sequence_parallel > 0, times * gathered + scattered, all_reduce(tp, volume)) for times in (1, 2)
-    )
+    tensor, tensor_back = _tensor_parallel(machine, recipe, L, 2 * m * h)
     context, context_back = exposed(machine, model, recipe, L, (core_forward, core_backward))
     # latent attention keeps its compressed forms and expands them again
     expanded = sum(forwards[len(attention) - 2 : len(attention)]) if model.attention == "mla" else 0.0
@@ -191,6 +191,20 @@ def layer(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> t
     return average, composed(model.leading, model.ffn / t, 2, (zero, zero), zero, *dense_only)
 
 
+def _tensor_parallel(machine: Machine, recipe: Recipe, L: Layouts, volume: Numbers) -> tuple[Numbers, Numbers]:
+    """What the tensor ranks exchange around one part of a layer, forward and backward; ``volume`` in 16 bit. [s]
+
+    Inputs of narrow products travel in their format, what comes out of them in 16 bit.
+    """
+    tp = group(machine, L.tensor, np.ones_like(L.tensor))
+    hidden = recipe.software.exposed if recipe.overlap else 1.0
+    inputs = volume * min(1.0, PRECISIONS[recipe.precision].operand_bytes / 2)
+    gathered, scattered = hidden * all_gather(tp, inputs), hidden * all_gather(tp, volume)
+    whole = all_reduce(tp, volume)
+    once, back = (np.where(L.sequence_parallel > 0, times * gathered + scattered, whole) for times in (1, 2))
+    return once, back
+
+
 def _streamed(
     machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, width: Numbers
 ) -> tuple[Numbers, Numbers]:
@@ -209,11 +223,12 @@ def _streamed(
     ------
     ``apply_rotary_pos_emb`` of Megatron-Core 0.16.1, which refuses its fused kernel where the scale is not 1.
     """
-    h = float(model.hidden) / np.where(L.sequence_parallel > 0, L.tensor, 1)
+    parts = (1 + model.fed / model.layers) / 2  # of a layer's two, each with a norm and a residual sum
+    h = parts * model.hidden / np.where(L.sequence_parallel > 0, L.tensor, 1)
     moved = m * ((22 if recipe.dropout else 20) * h + (6 if model.gated else 4) * width)
     back = m * ((34 if recipe.dropout else 24) * h + (10 if model.gated else 6) * width)
     if model.rotary_scale and not recipe.software.compiles:
-        turned = m * (model.heads + model.key_value_heads) * model.head / L.tensor
+        turned = model.attending * m * (model.heads + model.key_value_heads) * model.head / L.tensor
         moved, back = moved + 24 * turned, back + 34 * turned
     more = recipe.software.elementwise
     return stream_time(machine, more * moved, kernels=6), stream_time(machine, more * back, kernels=12)
@@ -232,8 +247,11 @@ def _casts(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, wid
     each = recipe.software.casts * each
     heads = model.heads * model.value_head / L.tensor
     kv = 2 * np.maximum(model.key_value_heads / L.tensor, 1) * model.head
+    if model.scan_layers:
+        scanned = model.scan_layers / model.layers * model.scan_width / L.tensor
+        heads, kv = model.attending * heads + scanned, model.attending * kv + 2 * scanned
     gradients = heads + kv + 2 * model.hidden + (2 if model.gated else 1) * width
-    copies = model.hidden * experts.arriving(model, recipe, L)
+    copies = model.expert_input * experts.arriving(model, recipe, L)
     return each * (heads + width + copies), each * (gradients + copies)
 
 
@@ -241,7 +259,11 @@ def _experts(model: Transformer, recipe: Recipe, L: Layouts, m: Numbers, share: 
     """Router, shared and routed experts of one layer, in a ``share`` of the layers."""
     shared = float(model.shared_experts * model.expert_width)
     beside = _feed_forward(model, m, shared / L.tensor, share) if shared else []
-    scores = Product(m / L.tensor, model.experts, model.hidden, share=share, sixteen=True)
+    own = m / L.tensor
+    scores = Product(own, model.experts, model.hidden, share=share, sixteen=True)
+    if model.expert_latent:
+        narrow, wide = float(model.expert_latent), float(model.hidden)
+        beside += [Product(own, narrow, wide, share=share), Product(own, wide, narrow, share=share)]
     return [*experts.products(model, recipe, L, m, share), *beside, scores]
 
 

@@ -23,7 +23,7 @@ from simulator.workload.precision import PRECISIONS
 _BUCKET, _BUCKET_RANK = 40e6, 1e6
 """Parameters whose gradients travel in one collective, at least, and for each rank of the group.
 
-Megatron-Core's defaults (recalled, not opened): with more ranks larger buckets, so that latency does not take over.
+Megatron-Core's defaults (0.16.1, ``DistributedDataParallel``): with more ranks larger buckets, for latency's sake.
 """
 
 _JITTER, _CALM = 0.015, 32

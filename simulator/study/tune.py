@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from simulator.engine import sample
 from simulator.errors import PlanError
-from simulator.plan import Plan, outlook
+from simulator.plan import Outlook, Plan, outlook, sizes_to_compare, usual_rung
 from simulator.plan import plan as build
 from simulator.results.ensemble import statistic
 from simulator.results.summary import summarise
@@ -46,7 +46,8 @@ def tune(
 ) -> Tuned:
     """Try settings and say which is best.
 
-    Intervals are compared in closed form.  Spares are simulated, every number of them under the same random numbers, so
+    Intervals are compared in closed form, with the rule that the scenario has as well: where it is better than any one
+    interval for all sizes, it is kept.  Spares are simulated, every number of them under the same random numbers, so
     that differences are not noise; so are hot standbys, around the number that follows from the losses in the time that
     a warm one takes to join.
 
@@ -66,12 +67,12 @@ def tune(
     rung = now.jobs[0].rungs[0]
     lost = sum(cause.rate * cause.node_lost * cause.evicted for cause in now.causes if not cause.per_job)
     lost *= sum(n * pool.failure_weight for n, pool in zip(rung.nodes, now.pools, strict=True))
-    intervals = _intervals(scenario, now)
+    usual = usual_rung(now, now.jobs[0])
+    as_it_is = _trial(usual.interval * usual.every, outlook(now))
     hot = poisson_quantile(lost * now.warm, _ENOUGH)
-    tuned = Tuned(goal, replicas, now, intervals, (), (), hot, lost * now.warm)
-    if math.isfinite(tuned.best(intervals).score(goal)):
-        interval = tuned.best(intervals).value
-        scenario = _with_interval(scenario, interval)
+    tuned = Tuned(goal, replicas, now, as_it_is, _intervals(scenario, now), (), (), hot, lost * now.warm)
+    if not tuned.keeps_rule:
+        scenario = _with_interval(scenario, tuned.interval.value)
     spares = []
     for share in _shares(now):
         spares.append(_lived(_with_spares(scenario, share), share, replicas))
@@ -92,17 +93,21 @@ def _with_interval(scenario: Scenario, interval: float) -> Scenario:
 
 def _intervals(scenario: Scenario, now: Plan) -> tuple[Trial, ...]:
     """Intervals around the best one in closed form, and what the outlook makes of each."""
-    best = build(_with_interval_rule(scenario), degraded=False).jobs[0].rungs[0]
-    sizes = [list(dict.fromkeys(rung.size for rung in job.rungs[:2])) for job in now.jobs]
-    trials = []
+    sizes, trials = sizes_to_compare(now), []
+    ruled = build(_with_interval_rule(scenario), degraded=False, sizes_of=sizes)
+    best = usual_rung(ruled, ruled.jobs[0])
     for factor in _FACTORS:
         interval = best.interval * best.every * factor
         try:
             ahead = outlook(build(_with_interval(scenario, interval), degraded=False, sizes_of=sizes))
         except PlanError:  # shorter than a checkpoint takes
             continue
-        trials.append(Trial(interval, ahead.finish / DAY, ahead.cost if math.isfinite(ahead.finish) else math.inf))
+        trials.append(_trial(interval, ahead))
     return tuple(trials)
+
+
+def _trial(interval: float, ahead: Outlook) -> Trial:
+    return Trial(interval, ahead.finish / DAY, ahead.cost if math.isfinite(ahead.finish) else math.inf)
 
 
 def _with_interval_rule(scenario: Scenario) -> Scenario:

@@ -14,7 +14,8 @@ overlap, dropout       no overlap and dropout before 2023 and under Megatron-Dee
 sharding               ZeRO-3 gathers each tensor by itself under DeepSpeed, each as a compiled program needs it under
                        JAX and on TPUs, else a layer at once (FSDP)
 gradients              in 16 bit with fp16, where XLA compiles (JAX, MaxText, Pax, TPUs) and in NeMo and
-                       Megatron-Bridge, whose recipes set grad_reduce_in_fp32 to false (recalled), else in fp32
+                       Megatron-Bridge, most of whose recipes set grad_reduce_in_fp32 to false (71 of 119 in 0.3.1),
+                       else in fp32
 zero_stage_or_fsdp     3 on TPUs and under FSDP frameworks; on others 1 since 2023, else 0 (Megatron-DeepSpeed: 0)
 sharding group         what the text names (``FSDP over 64 chips``), a node under HSDP, a slice or pod of TPUs; else all
 recomputing            XLA leaves out the last product of a block, which nothing reads, and so does PyTorch since 2024
@@ -57,7 +58,7 @@ layers, hidden         the catalogue's model of that name; else of the usual asp
 heads                  the catalogue's; else hidden / 128; where hidden was filled too, in a number that tensors divide
 experts of a size      the catalogue's; else 8 of E a token, each a third as wide as a usual model of the active weights
 params_b               of rows without a shape: the size in the model's name, 80 and 3 billion of "80B-A3B"
-a Mamba hybrid         a transformer of its parameters
+a Mamba hybrid         a transformer of its parameters, where the catalogue has no model of that name
 ffn_hidden, gated_mlp  the catalogue's; else gated 8/3 hidden since 2023, plain 4 hidden before
 kv_heads               the catalogue's; else as many as heads
 vocab                  the catalogue's; else 50304 before 2023 and 128256 since

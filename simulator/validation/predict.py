@@ -82,7 +82,8 @@ def predict(inputs: Inputs) -> Prediction:
         model = model.model_copy(update={"next_tokens": 0})
     recipe = _recipe(inputs, on, model, usual, count, filled)
     layouts = _staged(_layouts(inputs, on, model, recipe, usual, count, filled), model.layers)
-    remarks = ["a Mamba hybrid taken as a transformer of its size"] if hybrid(inputs.model) else []
+    stands_in = hybrid(inputs.model) and not model.scan_layers
+    remarks = ["a Mamba hybrid taken as a transformer of its size"] if stands_in else []
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below

@@ -43,8 +43,9 @@ def sized(inputs: Inputs) -> tuple[Inputs, list[str]]:
     - **Sizes** come from the model's name where the columns are blank: ``LLaMA2-7B``, ``Qwen3-Next 80B-A3B``.
     - **Experts** of unknown number: eight of E a token, each a third as wide as a usual dense model of the active
       parameters, E the power of two that gives the total.  Of known number: as wide as gives the total.
-    - **A Mamba hybrid** is taken as a transformer of its parameters: scans, whose kernels reach a small share of the
-      peak, cost about what attention over some thousand tokens does.  Its own layers count another structure.
+    - **A Mamba hybrid** the catalogue lacks is taken as a transformer of its parameters: scans, whose kernels reach
+      a small share of the peak, cost about what attention over some thousand tokens does.  Its own layers count another
+      structure.
 
     Raises
     ------
@@ -55,7 +56,10 @@ def sized(inputs: Inputs) -> tuple[Inputs, list[str]]:
     shaped = inputs.layers is not None and inputs.hidden is not None
     if inputs.n_experts is None and (inputs.active_params_b or math.inf) < (inputs.params_b or 0.0):
         shaped = False  # experts that the shape does not tell
-    if not mixed and (shaped or known(inputs.model) is not None):
+    entry = known(inputs.model)
+    if mixed:
+        shaped = entry is not None and entry.scan_layers > 0 and inputs.hidden in (None, entry.hidden)
+    if shaped or (entry is not None and not mixed):
         return inputs, []
     filled: list[str] = []
     if not _CUT.search(inputs.model):

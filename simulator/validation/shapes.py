@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,6 +38,8 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
     if entry is not None and inputs.hidden not in (None, entry.hidden):
         entry = None
     inputs, filled = sized(inputs)
+    if entry is not None and entry.scan_layers and inputs.layers == entry.layers + entry.fed:
+        inputs = replace(inputs, layers=entry.layers)  # its maker counts mixing and feed-forward parts as layers
 
     def take(column: str, stated: int | None, of_entry: int | None, rule: int | None) -> int:
         if stated is not None:
@@ -73,6 +76,10 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
         same_heads = entry.heads == queries
         values |= {"head_dim": entry.head_dim if same_heads else None, "window": entry.window,
                    "window_every": entry.window_every, "rotary_scale": entry.rotary_scale}  # fmt: skip
+        if entry.scan_layers:
+            scans, fed = (max(of * layers // entry.layers, 1) for of in (entry.scan_layers, entry.fed))
+            scan = ("scan_heads", "scan_head_dim", "scan_states", "scan_groups")
+            values |= {name: getattr(entry, name) for name in scan} | {"scan_layers": scans, "ffn_layers": fed}
         if entry.attention == "mla":
             fields = ("attention", "query_rank", "kv_rank", "rope_dim", "value_dim")
             values |= {name: getattr(entry, name) for name in fields} | {"kv_heads": queries}
@@ -85,7 +92,7 @@ def shape(inputs: Inputs) -> tuple[Transformer, list[str]]:
             values |= {"ffn": entry.ffn, "shared_experts": entry.shared_experts, "dense_layers": dense,
                        "expert_every": min(entry.expert_every, layers), "residual_ffn": entry.residual_ffn,
                        "routing_limit": entry.routing_limit, "expert_biases": entry.expert_biases,
-                       "expert_bounds": entry.expert_bounds,
+                       "expert_bounds": entry.expert_bounds, "expert_latent": entry.expert_latent,
                        "next_tokens": entry.next_tokens if layers == entry.layers else 0}  # fmt: skip
     return _made(inputs, values, settled=entry is not None), filled
 

@@ -40,10 +40,17 @@ class Transformer(CatalogueEntry):
     value_dim: int | None = Field(default=None, ge=1, description="MLA: value part of a head, if not head_dim")
     window: int | None = Field(default=None, ge=1, description="sliding-window length of the windowed layers")
     window_every: int = Field(default=1, ge=1, description="one layer in this many is windowed")
+    scan_layers: int = Field(default=0, ge=0, description="layers with a state-space scan (Mamba-2) for attention")
+    scan_heads: int | None = Field(default=None, ge=1)
+    scan_head_dim: int = Field(default=64, ge=1)
+    scan_states: int = Field(default=128, ge=1, description="states of a head")
+    scan_groups: int = Field(default=8, ge=1, description="groups of heads that share what enters and leaves states")
+    ffn_layers: int | None = Field(default=None, ge=1, description="layers with a feed-forward part, if not all")
     experts: int = Field(default=0, ge=0)
     experts_per_token: int = Field(default=0, ge=0)
     shared_experts: int = Field(default=0, ge=0)
     expert_ffn: int | None = Field(default=None, ge=1)
+    expert_latent: int | None = Field(default=None, ge=1, description="width of what routed experts get, if not hidden")
     expert_biases: bool = Field(default=False, description="experts add a bias after each of their products")
     expert_bounds: bool = Field(default=False, description="experts bound what their activation function gets")
     rotary_scale: bool = Field(default=False, description="rotary embeddings scale queries and keys too (YaRN)")
@@ -68,6 +75,10 @@ class Transformer(CatalogueEntry):
             raise ValueError(f"expected kv_heads that divide heads; got {self.key_value_heads} for {self.heads}")
         if self.experts and not 1 <= self.experts_per_token <= self.experts:
             raise ValueError(f"expected experts_per_token from 1 to {self.experts}; got {self.experts_per_token}")
+        if self.scan_layers and (self.scan_heads is None or self.scan_layers > self.layers):
+            raise ValueError(f"expected scan_heads, and at most {self.layers} scan_layers; got {self.scan_layers}")
+        if self.ffn_layers is not None and self.ffn_layers > self.layers:
+            raise ValueError(f"expected at most {self.layers} ffn_layers; got {self.ffn_layers}")
         if self.attention == "mla" and self.kv_rank is None:
             raise ValueError("expected kv_rank for mla attention; got none")
         return self
@@ -93,9 +104,35 @@ class Transformer(CatalogueEntry):
         return self.layers + self.next_tokens
 
     @property
+    def attending(self) -> float:
+        """Share of the layers that have attention, not a scan."""
+        return 1 - self.scan_layers / self.layers
+
+    @property
+    def fed(self) -> int:
+        """Layers with a feed-forward part."""
+        return self.ffn_layers or self.layers
+
+    @property
     def expert_layers(self) -> int:
         """Layers whose feed-forward part is made of experts."""
-        return (self.layers - self.dense_layers) // self.expert_every if self.experts else 0
+        return ((self.ffn_layers or self.layers) - self.dense_layers) // self.expert_every if self.experts else 0
+
+    @property
+    def expert_input(self) -> int:
+        """Width of what a routed expert gets and gives."""
+        return self.expert_latent or self.hidden
+
+    @property
+    def scan_width(self) -> int:
+        """Width of the values that a scan mixes, w."""
+        return (self.scan_heads or 0) * self.scan_head_dim
+
+    @property
+    def scan_parameters(self) -> int:
+        """Weights of one scan: h (2 w + 2 g n + a) into it, w h out of it, its convolution 4 (w + 2 g n), 3 a + w."""
+        w, inputs, a = self.scan_width, 2 * self.scan_groups * self.scan_states, self.scan_heads or 0
+        return self.hidden * (3 * w + inputs + a) + 4 * (w + inputs) + 3 * a + w
 
     @property
     def leading_layers(self) -> int:
@@ -134,8 +171,8 @@ class Transformer(CatalogueEntry):
 
     @property
     def expert_parameters(self) -> int:
-        """Weights of one expert."""
-        return (3 if self.gated else 2) * self.hidden * self.expert_width
+        """Weights of one routed expert."""
+        return (3 if self.gated else 2) * (self.expert_latent or self.hidden) * self.expert_width
 
     @property
     def embedding_parameters(self) -> int:
@@ -155,11 +192,14 @@ class Transformer(CatalogueEntry):
     @property
     def shared_parameters(self) -> int:
         """All weights but routed experts and embeddings."""
-        layers, m = self.layers, self.expert_layers
-        norms = 2 * self.hidden * layers
-        dense = (layers - m + (m if self.residual_ffn else 0)) * self.dense_ffn_parameters
-        beside = m * (self.shared_experts * self.expert_parameters + self.hidden * self.experts)  # and the router
-        return layers * self.attention_parameters + dense + beside + norms
+        h, m = self.hidden, self.expert_layers
+        dense = (self.fed - m + (m if self.residual_ffn else 0)) * self.dense_ffn_parameters
+        shared = (3 if self.gated else 2) * h * self.shared_experts * self.expert_width
+        beside = m * (shared + h * self.experts + 2 * h * (self.expert_latent or 0))  # with the router
+        mixing = (self.layers - self.scan_layers) * self.attention_parameters
+        if self.scan_layers:
+            mixing += self.scan_layers * self.scan_parameters
+        return mixing + dense + beside + h * (self.layers + self.fed)  # with the norms, one before each part of a layer
 
     @property
     def parameters(self) -> int:
@@ -186,21 +226,23 @@ class Transformer(CatalogueEntry):
     def flops_per_token(self, sequence: int, *, causal: bool = False) -> float:
         """Model FLOPs of one trained token: forward and backward, without recomputation.
 
-            F = 6 (N_active − N_input) + 6 l a (d + d_v + rope) k̄
+            F = 6 (N_active − N_input) + 6 l a (d + d_v + rope) k̄ + 21 l_s w n
 
         with k̄ the keys a causal query really meets, or twice as many (s without a window) in the convention of
         Megatron-LM and most papers, which counts the masked half too.  The input embedding is a lookup and costs
-        nothing; the output embedding counts.  Each further token predicted (DeepSeek-V3, arXiv:2412.19437, section 2.2)
+        nothing; the output embedding counts.  l layers have attention; each of the l_s scans counts 7 w n forward
+        (Megatron Bridge 0.3.1).  Each further token predicted (DeepSeek-V3, arXiv:2412.19437, section 2.2)
         is one more average layer and the logits again; its projection of 2 h to h is left out.
 
         Source
         ------
         Narayanan et al., SC21, arXiv:2104.04473, section 5.1, equation 3, without the recomputation.
         """
-        matmul = self.active_parameters - 2 * self.hidden * self.layers
+        matmul = self.active_parameters - self.hidden * (self.layers + self.fed)
         matmul -= 0 if self.tied_embeddings else self.vocabulary * self.hidden
         logits = self.vocabulary * self.hidden
         keys = self.attended(sequence) * (1 if causal else 2)
         width = self.head + self.value_head + self.rope_dim
-        layers = 6 * (matmul - logits) + 6 * self.layers * self.heads * width * keys
+        layers = 6 * (matmul - logits) + 6 * (self.layers - self.scan_layers) * self.heads * width * keys
+        layers += 21 * self.scan_layers * self.scan_width * self.scan_states
         return layers * self.depth / self.layers + 6 * logits * (1 + self.next_tokens)

@@ -23,6 +23,9 @@ PUBLISHED = {
     "GPT-OSS-20B": (21, 3.6, 0.17),  # likewise: 0.6 of 4.2
     "Grok-1": (314, 78.5, 0.07),  # "25 % of the weights"; the shape gives 26.5 %
     "Grok-2": (269.5, 115.0, 0.01),
+    "Nemotron-3-Nano-30B-A3B": (31.6, 3.6, 0.01),  # its name rounds down
+    "Nemotron-3-Super-120B-A12B": (120, 12, 0.07),  # its name; the shape gives 12.8 with embeddings
+    "Nemotron-H-56B": (56, 56, 0.01),
     "Llama-2-13B": (13.0, 13.0, 0.01),
     "Llama-2-70B": (69.0, 69.0, 0.01),
     "Llama-3-8B": (8.0, 8.0, 0.01),

@@ -11,7 +11,7 @@ import pytest
 from simulator import scenario as scenarios
 from simulator.engine import sample
 from simulator.errors import PlanError, ScenarioError
-from simulator.plan import outlook, plan, tornado
+from simulator.plan import levers, outlook, plan, tornado
 from simulator.results.summary import summarise
 from simulator.units import DAY
 
@@ -68,7 +68,7 @@ def test_what_no_failure_can_be_is_refused_where_it_stands(change, said):
     ("changes", "said"),
     [
         (["checkpoint.interval=5 s"], r"checkpoint\.interval: expected at least the 10 s"),
-        (["checkpoint.snapshot=1 s", "checkpoint.save=20 min"], r"at least the 1\.2 ks"),
+        (["checkpoint.snapshot=1 s", "checkpoint.save=20 min"], r"at least the 20\.0 min"),
         (["checkpoint.memory.interval=1 s", "checkpoint.memory.save=2 s"], r"memory\.interval: expected at least"),
         (["failures.classes.gpu.latency=1 h", "failures.classes.gpu.speed=0.5"], "not both"),
         (["failures.scale=10000"], "never gets anywhere"),
@@ -92,6 +92,11 @@ def test_hands_that_fall_behind_are_counted():
     enough = scenario.model_copy(update={"failures": scenario.failures.model_copy(update={"crews": 3})})
     books = sample(plan(enough), seed=1)
     assert books.crew_seconds == pytest.approx(books.faults * 4 * 3600, rel=0.15)
+
+
+def test_crews_that_no_repair_needs_are_refused():
+    with pytest.raises(PlanError, match=r"crews: expected some hands-on time in failures\.repair.*got 2 crews"):
+        planned("failures.crews=2")
 
 
 def test_a_cluster_that_drains_says_when_and_what_would_save_it():
@@ -205,3 +210,20 @@ def test_a_rack_of_half_nodes_fails_like_any_rack():
     weight = planned(hall, pools, paid).pools[0].failure_weight
     assert weight == 0.5
     assert other.rate * weight == pytest.approx(one.rate)
+
+
+def test_the_tornado_and_the_levers_agree_where_they_ask_the_same_of_a_cluster_that_grows():
+    scenario = scenarios.read("colossus")
+    made = plan(scenario)
+    bars = {bar.name: bar.halved_d for bar in tornado(scenario, made)}
+    saved = {lever.name: lever.days_saved for lever in levers(scenario, made)}
+    assert bars["failure rates"] == pytest.approx(-saved["half the failures"])
+    assert bars["restart time"] == pytest.approx(-saved["restarts in half the time"])
+
+
+@pytest.mark.parametrize("changes", [(), ("failures.restart=5 min",)], ids=["stages", "fixed"])
+def test_restarts_of_half_the_time_take_half_at_every_size(changes):
+    scenario = read(*changes)
+    half = plan(scenario.model_copy(update={"failures": scenario.failures.restarting(0.5)}))
+    for one, other in zip(plan(scenario).jobs[0].rungs[:1], half.jobs[0].rungs[:1], strict=True):
+        assert other.restart == pytest.approx(one.restart / 2)

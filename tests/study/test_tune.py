@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from simulator import scenario as scenarios
+from simulator.plan import outlook, plan
 from simulator.report.tuned import as_dict, tuned
-from simulator.study.tune import poisson_quantile, tune
+from simulator.study.tune import _intervals, poisson_quantile, tune
+from simulator.units import DAY
 
 BUSY = (
     "jobs.llama.tokens=1.5 Ttoken",
@@ -20,6 +22,7 @@ BUSY = (
     "cluster.pools.h100.arrivals={2024-04-01: 2304}",
     "horizon=300 d",
 )
+SHORT = ["jobs.llama.tokens=2 Ttoken", "checkpoint.interval=optimal"]
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,22 @@ def test_text_and_json_say_the_same(found):
     assert "kept hot (simulated, 2 runs each, same weather)" in said
     assert told["hot_standbys"]["best"] == found.hot
     assert told["hot_standbys"]["within_1_percent"] == found.flat(found.standbys)
+    assert told["interval_s"]["best"] == found.interval.value
+    assert told["interval_s"]["keep_as_it_is"] == found.keeps_rule
+
+
+def test_trials_are_of_the_sizes_a_growing_cluster_runs_on():
+    """And no one interval is better than the best of each size."""
+    scenario = scenarios.read("colossus")
+    made = plan(scenario)
+    best = min(trial.days for trial in _intervals(scenario, made))
+    ahead = outlook(made).finish / DAY
+    assert ahead < best < 1.05 * ahead
+
+
+def test_a_rule_that_beats_every_interval_is_kept_and_a_bad_interval_is_not():
+    assert tune(scenarios.read("llama-3-405b", changes=SHORT), replicas=1).keeps_rule
+    bad = tune(scenarios.read("llama-3-405b", changes=[*SHORT, "checkpoint.interval=3 h"]), replicas=1)
+    assert not bad.keeps_rule
+    assert bad.interval.days < bad.as_it_is.days
+    assert bad.as_it_is.value == 3 * 3600

@@ -183,8 +183,8 @@ def test_a_sparse_model_costs_its_active_weights():
     assert sparse.tokens_per_s > 2 * dense.tokens_per_s
 
 
-def test_a_hybrid_is_a_transformer_of_its_size_and_says_so():
-    made = predict(inputs(model="Nemotron-3 Nano (hybrid Mamba-MoE)", params_b="30", active_params_b="3"))
+def test_a_hybrid_that_the_catalogue_lacks_is_a_transformer_of_its_size_and_says_so():
+    made = predict(inputs(model="Jamba 1.5", params_b="30", active_params_b="3"))
     alike = predict(inputs(model="alike", params_b="30", active_params_b="3"))
     assert made.hybrid
     assert made.step_time_s == alike.step_time_s
@@ -192,6 +192,14 @@ def test_a_hybrid_is_a_transformer_of_its_size_and_says_so():
     assert "layers" in made.inferred
     with pytest.raises(SimulatorError, match="params_b: not stated for a Mamba hybrid"):
         predict(inputs(model="Nemotron-3.5 Lightning"))
+
+
+def test_a_hybrid_of_the_catalogue_is_what_it_is():
+    asked = inputs(model="Nemotron-3 Nano (hybrid Mamba-MoE)", params_b="30", active_params_b="3")
+    model, _ = shape(asked)
+    assert (model.scan_layers, model.layers, model.fed, model.experts) == (23, 29, 23, 128)
+    assert predict(asked).hybrid
+    assert not any("taken as a transformer" in remark for remark in predict(asked).remarks)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +212,9 @@ def test_hybrids_are_known_by_their_names(name):
 def test_layers_of_a_hybrid_count_another_structure():
     """118 layers of Nemotron-H are 54 of state space, 54 feed-forward and 10 of attention."""
     model, _ = shape(inputs(model="Nemotron-H 56B (hybrid Mamba)", params_b="56", layers="118", hidden="8192"))
-    assert model.hidden == 8192
-    assert model.parameters == pytest.approx(56e9, rel=0.1)
+    assert (model.hidden, model.scan_layers, model.fed) == (8192, 54, 54)
+    assert model.attending * model.layers == pytest.approx(10)
+    assert model.parameters == pytest.approx(56e9, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["Llama-2 70B LoRA", "Flux.1 12B", "Stable Diffusion", "AlexaTM 20B (seq2seq)"])
