@@ -67,7 +67,7 @@ def plan(
     pools = tuple(_pool(known, index) for index in range(len(known.nodes)))
     steps = power_steps(known)
     recorded = recorded_faults(scenario.failures, known.fleet, sum(pool.nodes for pool in pools))
-    causes, trees, outages = _causes(known), _domains(known, pools), blackouts(known, pools)
+    causes, trees, outages = _causes(known, pools), _domains(known, pools), blackouts(known, pools)
     domains = (*trees, *mean_blackout(outages, scenario.horizon))
     if recorded is not None:  # a server of the record is a node, whatever it has on board
         causes, pools = recorded.causes, tuple(replace(pool, failure_weight=1.0) for pool in pools)
@@ -168,11 +168,13 @@ def _deliveries(known: Parts, index: int) -> tuple[Delivery, ...]:
     return tuple(Delivery(time, nodes) for time, nodes in sorted(serving.items()) if nodes)
 
 
-def _causes(known: Parts) -> tuple[Cause, ...]:
+def _causes(known: Parts, pools: Sequence[PoolPlan]) -> tuple[Cause, ...]:
+    """A group that is evicted on suspicion is the whole cluster at most."""
+    nodes = sum(pool.nodes for pool in pools)
     return tuple(
         Cause(
-            name, one.rate, one.node_lost, one.detection, one.per == "job", one.evicts, one.latency, one.speed,
-            one.repeats,
+            name, one.rate, one.node_lost, one.detection, one.per == "job", min(one.evicts, nodes), one.latency,
+            one.speed, one.repeats,
         )
         for name, one in known.fleet.classes.items()
         if one.rate > 0

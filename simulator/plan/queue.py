@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.errors import Fault, PlanError, ScenarioError
+from simulator.errors import PlanError
 from simulator.plan.model import PoolPlan
 from simulator.scenario import Scenario
 from simulator.scenario.recorded_jobs import RecordedJobs, read_jobs
@@ -99,8 +99,8 @@ def queue_plan(scenario: Scenario, pools: Sequence[PoolPlan]) -> QueuePlan | Non
     recorded: QueueJobs | None = None
     notes: tuple[str, ...] = ()
     if asked.trace is not None:
-        trace = read_jobs(Path(asked.trace), asked.columns)
-        _check_sizes(trace, sum(pool.nodes * pool.accelerators for pool in pools))
+        most = sum(pool.nodes * pool.accelerators for pool in pools)
+        trace = read_jobs(Path(asked.trace), asked.columns, most=most)
         notes = trace.notes
         recorded = _after(trace, asked.skip)
     drawn = asked.arrivals
@@ -140,21 +140,3 @@ def _after(trace: RecordedJobs, skip: float) -> QueueJobs:
         trace.user[first:],
         trace.users,
     )
-
-
-def _check_sizes(trace: RecordedJobs, most: int) -> None:
-    """Refuse jobs that would wait for ever."""
-    large = np.flatnonzero(trace.size > most)
-    faults = [
-        Fault(
-            trace.file,
-            int(trace.line[job]),
-            trace.size_column,
-            f"expected at most the {most:,} accelerators the cluster will ever have; got {trace.size[job]:,}",
-        )
-        for job in large[np.argsort(trace.line[large])][:20]
-    ]
-    if len(large) > len(faults):
-        faults.append(Fault(trace.file, None, "", f"{len(large) - len(faults):,} more jobs larger than the cluster"))
-    if faults:
-        raise ScenarioError(faults)

@@ -56,8 +56,6 @@ class RecordedJobs:
     priority: NDArray[np.int64]
     user: NDArray[np.int64]
     users: tuple[str, ...]
-    line: NDArray[np.int64]
-    size_column: str
     idle: int  # left out: no accelerators
     unstarted: int  # left out: never ran
 
@@ -73,10 +71,15 @@ class RecordedJobs:
         return tuple(said)
 
 
-def read_jobs(path: Path, columns: TraceColumns) -> RecordedJobs:
+def read_jobs(path: Path, columns: TraceColumns, *, most: int = MOST_ACCELERATORS) -> RecordedJobs:
     """The jobs of a trace file; ``.swf`` is Standard Workload Format, anything else CSV with a header.
 
-    Memory grows by some 60 bytes a job; the file is read line by line, its order does not matter.
+    Memory grows by some 50 bytes a job; the file is read line by line, its order does not matter.
+
+    Parameters
+    ----------
+    most
+        Accelerators that the cluster will ever have: a larger job would wait for ever.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def read_jobs(path: Path, columns: TraceColumns) -> RecordedJobs:
         Every fault up to the twentieth, each with its line and column.
     """
     faults = Faults(path)
-    made = _Jobs(path, faults)
+    made = _Jobs(path, faults, most)
     if path.suffix.lower() == _SWF:
         _read_swf(path, made, faults)
     else:
@@ -96,10 +99,10 @@ def read_jobs(path: Path, columns: TraceColumns) -> RecordedJobs:
 class _Jobs:
     """The arrays while they grow."""
 
-    def __init__(self, path: Path, faults: Faults) -> None:
-        self._path, self._faults = path, faults
+    def __init__(self, path: Path, faults: Faults, most: int) -> None:
+        self._path, self._faults, self._most = path, faults, most
         self._times = {name: array("d") for name in ("submit", "runtime", "estimate")}
-        self._counts = {name: array("q") for name in ("size", "priority", "user", "line")}
+        self._counts = {name: array("q") for name in ("size", "priority", "user")}
         self._users: dict[str, int] = {}
         self.size_column = ""
         self.idle = self.unstarted = 0
@@ -110,10 +113,14 @@ class _Jobs:
     ) -> None:  # fmt: skip
         if len(self._times["submit"]) >= MOST_JOBS:
             refuse(self._path, line, "", f"expected at most {MOST_JOBS:,} jobs; got more")
+        if size > self._most:
+            there = f"the {self._most:,} accelerators the cluster will ever have"
+            self._faults.add(line, self.size_column, f"expected at most {there}; got {size:,}")
+            return
         for name, value in (("submit", submit), ("runtime", runtime), ("estimate", max(limit, runtime))):
             self._times[name].append(value)
         whose = self._users.setdefault(user, len(self._users))
-        for name, count in (("size", size), ("priority", priority), ("user", whose), ("line", line)):
+        for name, count in (("size", size), ("priority", priority), ("user", whose)):
             self._counts[name].append(count)
 
     def recorded(self) -> RecordedJobs:
@@ -133,9 +140,7 @@ class _Jobs:
             size=counts["size"][order],
             priority=counts["priority"][order],
             user=counts["user"][order],
-            line=counts["line"][order],
             users=tuple(self._users),
-            size_column=self.size_column,
             idle=self.idle,
             unstarted=self.unstarted,
         )

@@ -163,8 +163,7 @@ def rebalanced(
     pools = [_Pool(m, model, recipe, layout, d) for m, layout, d in zip(met, layouts, rooms, strict=True)]
     if any(pool.layout.microbatch * cut.data > recipe.batch for pool in pools):
         return None
-    more = like[0].layout.data / cut.data
-    return _settled(pools, recipe, [share.microbatches * more for share in like])
+    return _settled(pools, recipe)
 
 
 def _leaner(machine: Machine, model: Transformer, recipe: Recipe, layout: Layout) -> Layout:
@@ -214,10 +213,10 @@ def _replicas(
     return replace(like, data=sum(rooms)), rooms
 
 
-def _settled(pools: list[_Pool], recipe: Recipe, near: Sequence[float] = ()) -> tuple[Answer, tuple[Share, ...]] | None:
-    """The balance in whole microbatches, from ``near`` on; ``None`` if it does not fit."""
+def _settled(pools: list[_Pool], recipe: Recipe) -> tuple[Answer, tuple[Share, ...]] | None:
+    """The balance in whole microbatches; ``None`` if it does not fit."""
     turns = [_turn(pool, recipe.batch) for pool in pools]
-    level = near or _level(pools, turns, recipe.batch)
+    level = _level(pools, turns, recipe.batch)
     whole = [max(int(n / turn), 1) * turn for n, turn in zip(level, turns, strict=True)]
     numbers = _moved(pools, turns, whole, recipe.batch)
     answers = [pool.step(n) for pool, n in zip(pools, numbers, strict=True)]

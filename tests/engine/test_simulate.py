@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 from small_plans import job, kinds, ledger, plan, pool, rung, story
@@ -140,3 +142,16 @@ def test_a_delivery_uses_up_hazard_faster_but_does_not_draw_it_anew():
     toy = plan([pool((0.0, 10), (alone / 2, 10))], [job(1e12, rung(20), rung(10))], causes=[Cause("gpu", 1e-6, 0, 0)])
     struck = next(event.time for event in simulate(toy).events if event.detail == "gpu")
     assert struck == pytest.approx(alone * 0.75)
+
+
+def test_the_garbage_collector_is_as_it_was_after_a_run_and_after_one_that_fails():
+    made = plan([pool((0.0, 4))], [job(1e6, rung(4))])
+    for collecting in (True, False):
+        (gc.enable if collecting else gc.disable)()
+        try:
+            simulate(made)
+            with pytest.raises(PlanError):
+                simulate(replace(made, causes=(Cause("storm", 1e9, 0.0, 0.0),)))
+            assert gc.isenabled() is collecting
+        finally:
+            gc.enable()

@@ -94,6 +94,11 @@ def test_hands_that_fall_behind_are_counted():
     assert books.crew_seconds == pytest.approx(books.faults * 4 * 3600, rel=0.15)
 
 
+def test_no_more_nodes_are_evicted_than_there_are():
+    made = planned("failures.classes.gpu.evicts=100_000")
+    assert {cause.name: cause.evicted for cause in made.causes}["gpu"] == made.pools[0].nodes
+
+
 def test_crews_that_no_repair_needs_are_refused():
     with pytest.raises(PlanError, match=r"crews: expected some hands-on time in failures\.repair.*got 2 crews"):
         planned("failures.crews=2")
