@@ -108,14 +108,13 @@ def _kinds(first: Numbers | float, middle: Numbers | float, last: Numbers) -> Nu
     return rows
 
 
-def _layers(model: Transformer, placed: Placement) -> tuple[Numbers, Numbers | float]:
-    """Layers of each kind of stage, and how many of them have no experts where others do. Shape: 3 × layouts.
-
-    What predicts further tokens is on the last stage, a layer each.
-    """
-    layers = np.array(placed)
-    layers[2] += model.next_tokens
-    return layers, placed.leading(model) if model.leading_layers else 0.0
+def _layers(model: Transformer, placed: Placement) -> Numbers:
+    """Layers of each kind of stage; what predicts further tokens is on the last one, a layer each."""
+    layers = placed.layers
+    if model.next_tokens:
+        layers = layers.copy()
+        layers[2] += model.next_tokens
+    return layers
 
 
 def _parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> tuple[Numbers, Numbers, Numbers]:
@@ -124,7 +123,7 @@ def _parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placemen
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
-    layers, leading = _layers(model, placed)
+    layers, leading = _layers(model, placed), placed.leading
     one, experts_of_one = _of_one(model)
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
@@ -292,12 +291,14 @@ def activations(model: Transformer, recipe: Recipe, L: Layouts, placed: Placemen
     """Activations of the microbatches in flight, logits, and a layer while it is recomputed."""
     tokens = _tokens(recipe, L)
     drops = L.recompute == 1
-    each, *first = (tokens * kept for kept in _kept(model, recipe, L, drops))
-    layers, leading = _layers(model, placed)
+    # as it is, and nothing dropped: what a layer needs while it is recomputed
+    both = [tokens * kept for kept in _kept(model, recipe, L, np.array([drops, np.zeros_like(drops)]))]
+    (each, again), *first = np.broadcast_to(both, (len(both), 2, len(L)))
+    layers = _layers(model, placed)
     whole = layers * each
-    for lighter in first:  # others keep so much more that all together keep what as many average ones do
+    for lighter, _ in first:  # others keep so much more that all together keep what as many average ones do
         more = (each - lighter) * model.layers / (model.layers - model.leading_layers)
-        whole = layers * (lighter + more) - leading * more
+        whole = layers * (lighter + more) - placed.leading * more
     if L.two_way.any():
         layers, whole = (np.where(L.two_way, (one + one[::-1]) / 2, one) for one in (layers, whole))
     stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
@@ -310,7 +311,6 @@ def activations(model: Transformer, recipe: Recipe, L: Layouts, placed: Placemen
         whole = whole * flying
     logits = _LOGIT * tokens * model.vocabulary / L.tensor
     collected = gathered(model, recipe, L)
-    again = tokens * _kept(model, recipe, L, np.zeros_like(drops))[0] if drops.any() else each
     # backward has let go of the logits when it comes to the first layer to recompute
     last, most = logits + collected, np.maximum(again, logits) + collected
     again = again + collected

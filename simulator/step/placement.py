@@ -22,34 +22,24 @@ _ROUNDING = 1e-9  # a whole number of layers may come out a little below
 
 
 class Placement(NamedTuple):
-    """Layers on the first stage, on the fullest of those in between, and on the last. Shape: layouts.
+    """Layers on the first stage, on the fullest of those in between, and on the last. Shape of both: 3 × layouts.
 
     Those in between hold what the other two do not, the emptiest one layer fewer than the fullest.  Where there are
     none they count as many as the first, and a layout without pipeline has all layers on its last stage.
     """
 
-    first: Numbers
-    between: Numbers
-    last: Numbers
+    layers: Numbers
+    leading: Numbers  # of them without experts, where only the model's first ones have none
 
     @property
     def fullest(self) -> Numbers:
         """Layers on the stage that has most."""
-        most: Numbers = np.maximum(np.maximum(self.first, self.between), self.last)
+        most: Numbers = self.layers.max(axis=0)
         return most
-
-    def leading(self, model: Transformer) -> Numbers:
-        """How many of each kind of stage's layers are the model's leading ones without experts. Shape: 3 × layouts.
-
-        Of those in between, the last: it has most experts.
-        """
-        before = np.array([0 * self.last, model.layers - self.last - self.between, model.layers - self.last])
-        held: Numbers = np.clip(model.leading_layers - np.maximum(before, 0), 0, np.array(self))
-        return held
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Placement:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        return Placement(*(layers[chosen] for layers in self))
+        return Placement(self.layers[:, chosen], self.leading[:, chosen])
 
 
 def ending(model: Transformer, recipe: Recipe) -> float:
@@ -67,11 +57,16 @@ def ending(model: Transformer, recipe: Recipe) -> float:
 
 
 def deal(model: Transformer, recipe: Recipe, L: Layouts) -> Placement:
-    """Layers of each layout's stages."""
-    return dealt(model.layers, ending(model, recipe), L)
+    """Layers of each layout's stages.  Of those in between the last counts for what has experts: it has most."""
+    layers = dealt(model.layers, ending(model, recipe), L)
+    leading = np.zeros_like(layers)
+    if model.leading_layers:
+        leading[1:] = np.maximum(model.layers - layers[2] - [layers[1], np.zeros(len(L))], 0)  # before these
+        leading = np.clip(model.leading_layers - leading, 0, layers)
+    return Placement(layers, leading)
 
 
-def dealt(layers: int, ending: float, L: Layouts) -> Placement:
+def dealt(layers: int, ending: float, L: Layouts) -> Numbers:
     """Whole layers dealt out to p stages, the last of which has ``ending`` layers' worth of work beside its own.
 
     With at most N layers on every other stage, a multiple of its v chunks, the last one has at least g(N), and the
@@ -82,7 +77,7 @@ def dealt(layers: int, ending: float, L: Layouts) -> Placement:
     The first term rises with N and the second falls, so the least is at N = v ⌈(l + x) / p v⌉ or v below.  The last
     stage then gets as many layers as T leaves it, ⌊T − x⌋, unless that leaves none of the others with N; the first gets
     ⌊·⌋ and the fullest of the others ⌈·⌉ of what is left for each.  Where a layout says what its first or last stage
-    has, only the rest is dealt out.
+    has, only the rest is dealt out.  Shape: as of :class:`Placement`.
 
     Megatron-LM sets the number on the first and the last stage, or counts embedding and loss as a layer each, or takes
     any list (``--decoder-first-pipeline-num-layers``, ``--account-for-loss-in-pipeline-split``,
@@ -102,12 +97,12 @@ def dealt(layers: int, ending: float, L: Layouts) -> Placement:
     last = np.where((L.last_layers > 0) & (p > 1), L.last_layers, np.maximum(last, 0))
     each = (rest - last) / np.maximum(others, 1)
     first = np.where(stated, L.first_layers, np.floor(each))
-    return Placement(first, np.where(others > 0, np.ceil(each), first), last)
+    return np.array([first, np.where(others > 0, np.ceil(each), first), last])
 
 
 def spread(model: Transformer, recipe: Recipe, layout: Layout) -> tuple[int, ...]:
     """Layers on each stage of one layout, the fuller of those in between first."""
-    first, between, last = (int(held[0]) for held in deal(model, recipe, Layouts.of([layout])))
+    first, between, last = (int(held[0]) for held in dealt(model.layers, ending(model, recipe), Layouts.of([layout])))
     if layout.pipeline < 3:
         return (first, last)[2 - layout.pipeline :]
     inner = layout.pipeline - 2

@@ -216,12 +216,13 @@ def _held_up(
     dropout are made of single operators, those of rotary embeddings that no fused kernel does, and those of its
     experts; recorded graphs need no host.
     """
+    none = np.zeros_like(L.tensor)
     if recipe.cuda_graphs:
-        none = np.zeros_like(L.tensor)
         return none, none, none
     fewest = recipe.software.kernels * (1 if recipe.fused_attention else 2) + (_TURNING if model.rotary_scale else 0)
-    once, back = (recipe.software.host * (fewest + more) for more in experts.launches(machine, model, recipe, L))
-    empty = recipe.software.host * experts.refills(machine, model, recipe, L)
+    launched = experts.launches(machine, model, recipe, L) if model.experts else (none, none)
+    once, back = (recipe.software.host * (fewest + more) for more in launched)
+    empty = recipe.software.host * experts.refills(machine, model, recipe, L) if model.experts else none
     return np.maximum(once - forward, empty) + np.maximum(back - backward, 0), once, empty
 
 
@@ -302,10 +303,9 @@ class Stage(NamedTuple):
 def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
     """Times of one microbatch in each layout's stages, each with the layers it has.
 
-        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + n t + t_head
+        t_i = n_i t_layer − d_i (t_layer − t_leading),    on the last one + t_head
 
-    of whose n_i layers d_i are leading ones without experts; what predicts n further tokens takes an average layer
-    each.
+    of whose n_i layers d_i are leading ones without experts.  What predicts further tokens takes an average layer each.
     """
     placed, full = one.placed, one.placed.fullest
     repeated = L.recomputed(full)
@@ -318,13 +318,13 @@ def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
 
     redone, host = through(one.again, one.light, one.host, one.launches, one.empty)
     per_layer, head = one.forward + one.backward + redone + host, one.head.total
-    each = np.array(placed) * per_layer
+    each = placed.layers * per_layer
     if one.leading is not None:
         forward, backward, *rest = one.leading
         leading = forward + backward + sum(through(*rest))
         # slower by so much are those with experts, so that all together take what as many average ones do
         slower = (per_layer - leading) * model.layers / (model.layers - model.leading_layers)
-        each = np.array(placed) * (leading + slower) - placed.leading(model) * slower
+        each = placed.layers * (leading + slower) - placed.leading * slower
     first, between, last = each
     last = last + head
     if L.two_way.any():  # DualPipe pairs the first stage with the last

@@ -22,7 +22,7 @@ recomputing            XLA leaves out the last product of a block, which nothing
                        (its checkpoints stop early from release 2.1 on; recalled); others repeat all of it
 sequence_parallel      on since 2023, off before and under Megatron-DeepSpeed
 tp, pp                 1 where weights are sharded over the replicas (stage 3), or the tp that leaves no replica without
-                       a sequence; else the fastest that fits
+                       a sequence; else the fastest that fits, pp a divisor of the layers or a power of two
 cp                     1
 dp                     what tp, pp and cp leave of the accelerators; also where the stated dp contradicts them
 ep                     1 on TPUs where weights are sharded over the replicas (stage 3); else the fastest divisor of the
@@ -37,6 +37,7 @@ further tokens         predicted, where the catalogue's model does, under Megatr
                        or "w/o MTP" (the FLOPs they print count them); not in a model cut short
 schedule               the one the framework names (DualPipe, zero bubble) where its stages allow, the fastest of all
                        where these are open; else 1F1B
+layers of a stage      as many on each where they divide; else dealt out so that the slowest stage is quickest
 vpp                    the fastest divisor of a stage's layers; none before 2023, under DeepSpeed or Neuron, and under
                        Megatron-Bridge, whose tables print it where it is set
 micro_batch            a replica's whole share under JAX, MaxText and Pax, which do not accumulate unless told to; else

@@ -230,7 +230,9 @@ def _layouts(
             sequence_parallel=together, shard=_shard(inputs, on, _held(inputs)) or None,
             schedule=None if usual.schedule == "1f1b" else "any",
         )  # fmt: skip
-        return _searched(candidates(on.machine, model, recipe, count, asked), "tp, pp")
+        found = candidates(on.machine, model, recipe, count, asked)
+        usual_stages = (model.layers % found.pipeline == 0) | (np.mod(np.log2(found.pipeline), 1) == 0)
+        return _searched(found.where(usual_stages | (pipeline is not None)), "tp, pp")
     context = inputs.cp or 1
     data = _replicas(inputs, count, tensor * pipeline * context, filled)
     if pipeline > model.layers:

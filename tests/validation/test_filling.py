@@ -294,3 +294,21 @@ def test_further_tokens_are_predicted_where_the_framework_does(framework, model,
 
 def test_megatron_bridge_interleaves_only_where_its_tables_say_so():
     assert not habits(inputs(framework="Megatron-Bridge / NeMo 26.04", year="2026"), "blackwell").interleaves
+
+
+LLAMA = {
+    "framework": "Megatron-LM", "model": "Llama-3.1-405B", "accelerator": "H100-SXM", "n_accelerators": "2304",
+    "seq_len": "8192", "global_batch_seqs": "1024", "tp": "8",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pipeline", "said"), [("18", "first 7, last 7 layers"), ("16", "PP 16 · x")])
+def test_stages_are_even_where_the_layers_divide(pipeline, said):
+    assert said in predict(inputs(**LLAMA, pp=pipeline, vpp={"18": "7", "16": "8"}[pipeline])).layout
+
+
+def test_open_stages_divide_the_layers_or_are_powers_of_two():
+    """128 layers: a search would try 65 stages too."""
+    row = LLAMA | {"model": "Grok-3", "n_accelerators": "98304", "global_batch_seqs": "31250"}
+    stages = next(part for part in predict(inputs(**row)).layout.split(" · ") if part.startswith("PP "))
+    assert 128 % int(stages.removeprefix("PP ")) == 0
