@@ -19,8 +19,8 @@ from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Activations", "Footprint", "Memory", "activation_bytes", "activations", "footprint", "least_bytes", "least_state",
-    "local_parameters", "usable",
+    "Activations", "Footprint", "Memory", "Parameters", "activation_bytes", "activations", "footprint", "least_bytes",
+    "least_state", "stage_parameters", "usable",
 ]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
@@ -117,8 +117,21 @@ def _layers(model: Transformer, placed: Placement) -> Numbers:
     return layers
 
 
-def _parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> tuple[Numbers, Numbers, Numbers]:
-    """Weights of one rank by kind of stage: of layers, of embeddings, of routed experts. Shape: 3 × layouts.
+class Parameters(NamedTuple):
+    """Weights of one rank: of layers, of embeddings, of routed experts. Shape: kinds of stages × layouts."""
+
+    shared: Numbers
+    embedding: Numbers
+    routed: Numbers
+
+    @property
+    def fullest(self) -> tuple[Numbers, Numbers]:
+        """On the fullest rank: split by tensor and pipeline, and experts. Shape: layouts."""
+        return (self.shared + self.embedding).max(axis=0), self.routed.max(axis=0)
+
+
+def stage_parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> Parameters:
+    """Weights of a rank of each kind of stage.
 
     The first stage holds the input embedding beside its layers, the last one the output embedding; tied weights are
     held by both.  DualPipe puts a stage and its mirror image on one rank.
@@ -130,10 +143,10 @@ def _parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placemen
     embedding = _kinds(table, 0.0, whole) / L.tensor
     shared = (layers * one + leading * (model.leading_parameters - one)) / L.tensor
     routed = experts_of_one * (layers - leading) / experts.ranks(recipe, L)
-    mirrored = L.two_way.astype(float)
-    if not mirrored.any():
-        return shared, embedding, routed
-    return shared + mirrored * shared[::-1], embedding + mirrored * embedding[::-1], routed + mirrored * routed[::-1]
+    held = Parameters(shared, embedding, routed)
+    if not L.two_way.any():
+        return held
+    return Parameters(*(one + L.two_way * one[::-1] for one in held))
 
 
 def _of_one(model: Transformer) -> tuple[float, float]:
@@ -141,12 +154,6 @@ def _of_one(model: Transformer) -> tuple[float, float]:
     others = model.layers - model.leading_layers
     shared = model.shared_parameters - model.leading_layers * model.leading_parameters
     return shared / others, model.routed_parameters / others
-
-
-def local_parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> tuple[Numbers, Numbers]:
-    """Parameters on the fullest rank: split by tensor and pipeline, and experts. Shape: layouts."""
-    shared, embedding, routed = _parameters(model, recipe, L, placed)
-    return (shared + embedding).max(axis=0), routed.max(axis=0)
 
 
 def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
@@ -231,9 +238,9 @@ def _state(recipe: Recipe, L: Layouts, held: Numbers, replicas: Numbers) -> tupl
 
 def footprint(
     machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
-    placed: Placement | None = None, held: Activations | None = None,
+    placed: Placement | None = None, held: Activations | None = None, split: Parameters | None = None,
 ) -> Footprint:  # fmt: skip
-    """Memory of each layout by kind of stage, whose layers and activations may be known already.
+    """Memory of each layout by kind of stage, whose layers, activations and weights may be known already.
 
     Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
     (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
@@ -241,7 +248,7 @@ def footprint(
     """
     placed = placed or deal(model, recipe, L)
     held = held or activations(model, recipe, L, placed)
-    shared, embedding, routed = _parameters(model, recipe, L, placed)
+    shared, embedding, routed = split or stage_parameters(model, recipe, L, placed)
     copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
     of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
     of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)

@@ -12,7 +12,7 @@ from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, activation_bytes, footprint, local_parameters
+from simulator.step.memory import Footprint, activation_bytes, footprint, stage_parameters
 from simulator.step.operators import Pass, ends, layer
 from simulator.step.pipeline import bubble, microbatches, transfers
 from simulator.step.placement import Placement, deal
@@ -380,7 +380,8 @@ def evaluate(
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    shared, routed = held = local_parameters(model, recipe, L, passes.placed)
+    split = stage_parameters(model, recipe, L, passes.placed)
+    shared, routed = held = split.fullest
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
@@ -413,7 +414,7 @@ def evaluate(
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=memory or footprint(machine, model, recipe, L, passes.placed),
+        memory=memory or footprint(machine, model, recipe, L, passes.placed, split=split),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,

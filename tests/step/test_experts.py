@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, experts, machine
 from simulator.step.collectives import all_to_all, group
-from simulator.step.memory import footprint, local_parameters
+from simulator.step.memory import footprint, stage_parameters
 from simulator.step.placement import deal
 from simulator.step.roofline import product_times
 from simulator.workload import Recipe, Software, TrainingJob, Transformer
@@ -82,7 +82,9 @@ def test_splitting_experts_moves_no_arithmetic_but_memory(h100):
     layouts = Layouts.of([Layout(tensor=4, expert=8, data=8)])
     whole, split = RECIPE, replace(RECIPE, split_experts=True)
     placed = deal(GROK, whole, layouts)
-    (shared, routed), (same, quarter) = (local_parameters(GROK, recipe, layouts, placed) for recipe in (whole, split))
+    (shared, routed), (same, quarter) = (
+        stage_parameters(GROK, recipe, layouts, placed).fullest for recipe in (whole, split)
+    )
     assert same == shared
     assert quarter * 4 == pytest.approx(routed)
     times = [
