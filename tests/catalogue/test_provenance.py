@@ -43,7 +43,7 @@ def is_quantity(value: Any) -> bool:
         return True
     try:
         base_value(value)
-    except Exception:  # pint raises a different class for each kind of text that is no unit
+    except ValueError:
         return False
     return True
 

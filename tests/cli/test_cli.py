@@ -375,7 +375,7 @@ def _process(*arguments: str, **options):
 
 
 def test_help_needs_none_of_the_heavy_packages():
-    heavy = "numpy pandas matplotlib pydantic pint simpy ruamel.yaml"
+    heavy = "numpy pandas matplotlib pydantic simpy ruamel.yaml"
     code = (
         "import sys, simulator.cli\n"
         "from typer.testing import CliRunner\n"

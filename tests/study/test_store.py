@@ -63,7 +63,7 @@ def change(path, key, value):
 
 def test_a_sweep_killed_at_any_moment_loses_nothing_that_was_saved_and_does_nothing_twice(path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simulator.study.sweep", "pint", "ruamel.yaml"])
+    context.set_forkserver_preload(["simulator.study.sweep", "ruamel.yaml"])
     moments, kept, replicas, killed = random.Random(1), 0, 2000, 0
     while killed < KILLS:
         begun = context.Event()
