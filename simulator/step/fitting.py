@@ -13,8 +13,7 @@ from simulator.step import streaming, timing
 from simulator.step.candidates import candidates, combinations, filled, units
 from simulator.step.layout import Layout, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, Memory, footprint, least_bytes, least_state, usable
-from simulator.step.placement import Placement, deal
+from simulator.step.memory import Footprint, Holdings, Memory, footprint, least_bytes, least_state, usable
 from simulator.step.recomputation import eased
 from simulator.step.roofline import Numbers
 from simulator.step.timing import Cut, Evaluation, Pace, StepTime
@@ -71,12 +70,12 @@ def those_that_fit(
 
 def _lean(
     machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, request: LayoutRequest,
-    placed: Placement | None = None,
+    held: Holdings | None = None,
 ) -> tuple[Layouts, Footprint]:  # fmt: skip
     """The layouts, with as much recomputation as they need and ``request`` allows, and their memory."""
     if _eases(request):
-        return eased(machine, model, recipe, L, usable(machine), placed)
-    return L, footprint(machine, model, recipe, L, placed)
+        return eased(machine, model, recipe, L, usable(machine), held)
+    return L, footprint(machine, model, recipe, L, held)
 
 
 def _eases(request: LayoutRequest) -> bool:
@@ -99,8 +98,7 @@ class _Cuts(NamedTuple):
 @lru_cache(maxsize=32)
 def _cuts(machine: Machine, model: Transformer, recipe: Recipe, request: LayoutRequest) -> _Cuts:
     cuts, alike = combinations(machine, model, recipe, request)
-    placed = deal(model, recipe, cuts)
-    roomy, lean = (least <= usable(machine) for least in least_bytes(machine, model, recipe, cuts, placed))
+    roomy, lean = (least <= usable(machine) for least in least_bytes(machine, model, recipe, cuts))
     fits = roomy | lean if _eases(request) else roomy
     first, among = np.unique(alike[fits], return_inverse=True)
     passes = timing.cut(machine, model, recipe, cuts.where(first))
@@ -133,17 +131,19 @@ def quickest(
         nonlocal best, rank
         if not len(row):
             return
-        placed = cuts.passes.placed.where(cuts.alike[row])
-        some, memory = _lean(machine, model, recipe, layouts.where(row), request, placed)
+        passes = cuts.passes.where(cuts.alike[row])
+        some, memory = _lean(machine, model, recipe, layouts.where(row), request, passes.held)
         fits = memory.margin >= 0
         if not fits.any():
             return
-        row = row[fits]
-        some, memory, passes = some.where(fits), memory.where(fits), cuts.passes.where(cuts.alike[row])
+        if 2 * np.count_nonzero(fits) < len(row):  # else to sort them out costs more than it saves
+            row, some, memory, passes = row[fits], some.where(fits), memory.where(fits), passes.where(fits)
+            fits = fits[fits]
         found = timing.evaluate(machine, model, recipe, some, passes, memory)
-        first = int(np.argmin(found.total))
-        if (float(found.total[first]), int(row[first])) < rank:
-            best, rank = Answer.of(found, first), (float(found.total[first]), int(row[first]))
+        total = np.where(fits, found.total, np.inf)
+        first = int(np.argmin(total))
+        if (float(total[first]), int(row[first])) < rank:
+            best, rank = Answer.of(found, first), (float(total[first]), int(row[first]))
 
     few = np.union1d(_lowest(np.where(cuts.roomy, bound, np.inf), _FEW), _lowest(bound, cuts.reach[0]))
     consider(few)

@@ -19,8 +19,8 @@ from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
 
 __all__ = [
-    "Activations", "Footprint", "Memory", "Parameters", "activation_bytes", "activations", "footprint", "least_bytes",
-    "least_state", "stage_parameters", "usable",
+    "Activations", "Footprint", "Holdings", "Memory", "Parameters", "activation_bytes", "footprint", "holdings",
+    "least_bytes", "least_state", "stage_parameters", "usable",
 ]  # fmt: skip
 
 _RUNTIME = 1.2e9  # context of the driver, workspaces of the libraries
@@ -123,6 +123,7 @@ class Parameters(NamedTuple):
     shared: Numbers
     embedding: Numbers
     routed: Numbers
+    gathered: Numbers  # what ZeRO 3 gathers at once: a layer, or one of some four tensors in it. Shape: layouts
 
     @property
     def fullest(self) -> tuple[Numbers, Numbers]:
@@ -137,23 +138,19 @@ def stage_parameters(model: Transformer, recipe: Recipe, L: Layouts, placed: Pla
     held by both.  DualPipe puts a stage and its mirror image on one rank.
     """
     layers, leading = _layers(model, placed), placed.leading
-    one, experts_of_one = _of_one(model)
+    others, ranks = model.layers - model.leading_layers, experts.ranks(recipe, L)
+    one = (model.shared_parameters - model.leading_layers * model.leading_parameters) / others
+    experts_of_one = model.routed_parameters / others
     table = float(model.vocabulary * model.hidden)
     whole = np.where(L.pipeline > 1, table, float(model.embedding_parameters))
     embedding = _kinds(table, 0.0, whole) / L.tensor
     shared = (layers * one + leading * (model.leading_parameters - one)) / L.tensor
-    routed = experts_of_one * (layers - leading) / experts.ranks(recipe, L)
-    held = Parameters(shared, embedding, routed)
-    if not L.two_way.any():
-        return held
-    return Parameters(*(one + L.two_way * one[::-1] for one in held))
-
-
-def _of_one(model: Transformer) -> tuple[float, float]:
-    """Weights of a layer that is not one of the leading ones: shared ones, and those of routed experts."""
-    others = model.layers - model.leading_layers
-    shared = model.shared_parameters - model.leading_layers * model.leading_parameters
-    return shared / others, model.routed_parameters / others
+    routed = experts_of_one * (layers - leading) / ranks
+    unit = (one / L.tensor + experts_of_one / ranks) / (1 if recipe.sharding == "layer" else 4)
+    if L.two_way.any():
+        shared, embedding, routed = (part + L.two_way * part[::-1] for part in (shared, embedding, routed))
+        unit = np.where(L.two_way, 2, 1) * unit
+    return Parameters(shared, embedding, routed, unit)
 
 
 def activation_bytes(model: Transformer, recipe: Recipe, L: Layouts) -> Numbers:
@@ -236,66 +233,39 @@ def _state(recipe: Recipe, L: Layouts, held: Numbers, replicas: Numbers) -> tupl
     )
 
 
-def footprint(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
-    placed: Placement | None = None, held: Activations | None = None, split: Parameters | None = None,
-) -> Footprint:  # fmt: skip
-    """Memory of each layout by kind of stage, whose layers, activations and weights may be known already.
-
-    Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
-    (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
-    recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
-    """
-    placed = placed or deal(model, recipe, L)
-    held = held or activations(model, recipe, L, placed)
-    shared, embedding, routed = split or stage_parameters(model, recipe, L, placed)
-    copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
-    of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
-    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
-    weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
-    # gathered: the layer at work and the next with the embeddings, or two tensors, of some four in a layer
-    one, experts_of_one = _of_one(model)
-    unit = one / L.tensor + experts_of_one / experts.ranks(recipe, L)
-    unit = unit * np.where(L.two_way, 2, 1) / (1 if recipe.sharding == "layer" else 4)
-    weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
-    gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
-    # of an optimizer in the host's memory only the layer that arrives and the one that leaves
-    optimizer = optimizer * np.minimum(2 / placed.fullest, 1) if recipe.optimizer_outside else optimizer
-    groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
-    return Footprint(
-        weights=weights,
-        gradients=gradients,
-        optimizer=optimizer,
-        activations=held.needed(L.recomputed(placed.fullest)),
-        buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
-        capacity=usable(machine),
-    )
-
-
 class Activations(NamedTuple):
     """Bytes of activations in the parts that recomputation changes. Shape: kinds of stages × layouts.
 
-    Microbatches in flight with no layer recomputed in full, or all of them; and what is needed beside them without and
+    Those of microbatches with no layer recomputed in full, or all of them; and what is needed beside them without and
     with recomputation.
     """
 
+    layers: Numbers  # whose these are
     whole: Numbers
     inputs: Numbers
     beside: Numbers
     again: Numbers
+
+    def flying(self, recipe: Recipe, L: Layouts) -> Activations:
+        """Of all microbatches in flight, where these are of one."""
+        stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
+        times = in_flight(stage, microbatches(recipe.batch, L), L)
+        if recipe.activations_outside:  # but for the layer that arrives and the one that leaves
+            times = np.minimum(times, 2 / np.maximum(self.layers, 1))
+        return self._replace(whole=times * self.whole, inputs=times * self.inputs)
 
     def needed(self, share: Numbers | float) -> Numbers:
         """Bytes needed where a ``share`` of the layers is recomputed in full."""
         total: Numbers = self.whole + share * (self.inputs - self.whole) + np.where(share > 0, self.again, self.beside)
         return total
 
-    def where(self, chosen: NDArray[np.bool_]) -> Activations:
-        """The same of the layouts for which ``chosen`` is true."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Activations:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
         return Activations(*(part[:, chosen] for part in self))
 
 
 def activations(model: Transformer, recipe: Recipe, L: Layouts, placed: Placement) -> Activations:
-    """Activations of the microbatches in flight, logits, and a layer while it is recomputed."""
+    """Activations of one microbatch, logits, and a layer while it is recomputed."""
     tokens = _tokens(recipe, L)
     drops = L.recompute == 1
     # as it is, and nothing dropped: what a layer needs while it is recomputed
@@ -308,30 +278,71 @@ def activations(model: Transformer, recipe: Recipe, L: Layouts, placed: Placemen
         whole = layers * (lighter + more) - placed.leading * more
     if L.two_way.any():
         layers, whole = (np.where(L.two_way, (one + one[::-1]) / 2, one) for one in (layers, whole))
-    stage = _kinds(0.0, np.minimum(1, L.pipeline - 1), L.pipeline - 1)
-    flying = in_flight(stage, microbatches(recipe.batch, L), L)
-    count = layers * flying
-    if recipe.activations_outside:  # but for the layer that arrives and the one that leaves
-        count = np.minimum(count, 2)
-        whole = count * each
-    else:
-        whole = whole * flying
     logits = _LOGIT * tokens * model.vocabulary / L.tensor
     collected = gathered(model, recipe, L)
     # backward has let go of the logits when it comes to the first layer to recompute
     last, most = logits + collected, np.maximum(again, logits) + collected
     again = again + collected
     return Activations(
+        layers=layers,
         whole=whole,
-        inputs=count * _inputs(model, recipe, L),
+        inputs=layers * _inputs(model, recipe, L),
         beside=_kinds(np.where(L.two_way, last, collected), collected, last),
         again=_kinds(np.where(L.two_way, most, again), again, most),
     )
 
 
-def least_bytes(
-    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, placed: Placement
-) -> tuple[Numbers, Numbers]:
+class Holdings(NamedTuple):
+    """What the stages hold that neither replicas nor ZeRO, chunks or recomputed layers change."""
+
+    placed: Placement
+    weights: Parameters
+    activations: Activations  # of one microbatch
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Holdings:
+        """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
+        weights = Parameters(*(part[..., chosen] for part in self.weights))
+        return Holdings(self.placed.where(chosen), weights, self.activations.where(chosen))
+
+
+def holdings(model: Transformer, recipe: Recipe, L: Layouts) -> Holdings:
+    """What each layout's stages hold."""
+    placed = deal(model, recipe, L)
+    return Holdings(placed, stage_parameters(model, recipe, L, placed), activations(model, recipe, L, placed))
+
+
+def footprint(
+    machine: Machine, model: Transformer, recipe: Recipe, L: Layouts,
+    held: Holdings | None = None, flying: Activations | None = None,
+) -> Footprint:  # fmt: skip
+    """Memory of each layout by kind of stage, of which some may be known already.
+
+    Parameters, gradients and optimizer as sharded; activations of the microbatches in flight
+    (:func:`simulator.step.pipeline.in_flight`); the logits of one on the last stage, or one layer in full while it is
+    recomputed; with ZeRO 3 what is gathered; of what is offloaded, two layers.
+    """
+    placed, (shared, embedding, routed, unit), kept = held or holdings(model, recipe, L)
+    copies = np.where(L.two_way, 2, 1)  # DualPipe keeps a second copy, which ZeRO shares like a replica
+    of_shared = _state(recipe, L, shared + embedding, L.sharded * copies)
+    of_routed = _state(recipe, L, routed, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1) * copies)
+    weights, gradients, optimizer = (a + b for a, b in zip(of_shared, of_routed, strict=True))
+    # gathered: the layer at work and the next with the embeddings, or two tensors
+    weights = weights + np.where(L.zero >= 3, 2 * (2 * unit + (embedding if recipe.sharding == "layer" else 0)), 0.0)
+    gradients = gradients + np.where(L.zero >= 3, 2 * unit, 0.0)
+    # of an optimizer in the host's memory only the layer that arrives and the one that leaves
+    optimizer = optimizer * np.minimum(2 / placed.fullest, 1) if recipe.optimizer_outside else optimizer
+    groups = 1.0 * (L.tensor > 1) + (L.pipeline > 1) + (L.context > 1) + (L.data > 1) + (L.expert > 1)
+    return Footprint(
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=(flying or kept.flying(recipe, L)).needed(L.recomputed(placed.fullest)),
+        buffers=np.broadcast_to(_RUNTIME + _COMMUNICATOR * groups, weights.shape),
+        capacity=usable(machine),
+    )
+
+
+def least_bytes(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:
     """Bytes each layout needs on its fullest stage however many replicas share its state and its microbatches. [B]
 
     As it is, and with all layers recomputed.  More replicas never need more memory each, but for the buffers of the
@@ -339,9 +350,10 @@ def least_bytes(
     replicas.
     """
     many = replace(L, data=np.full_like(L.data, 2.0**40))
-    held = activations(model, recipe, many, placed)
-    now = footprint(machine, model, recipe, many, placed, held)
-    total, less = now.total - _COMMUNICATOR, held.needed(1.0) - now.activations
+    held = holdings(model, recipe, many)
+    flying = held.activations.flying(recipe, many)
+    now = footprint(machine, model, recipe, many, held, flying)
+    total, less = now.total - _COMMUNICATOR, flying.needed(1.0) - now.activations
     return total.max(axis=0), (total + less).max(axis=0)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from simulator.step.layout import FULL, Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, activations, footprint
-from simulator.step.placement import Placement, deal
+from simulator.step.memory import Footprint, Holdings, footprint, holdings
 from simulator.step.roofline import Numbers
 from simulator.workload import Recipe, Transformer
 
@@ -18,7 +17,7 @@ __all__ = ["eased"]
 
 def eased(
     machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, room: Numbers | float,
-    placed: Placement | None = None,
+    held: Holdings | None = None,
 ) -> tuple[Layouts, Footprint]:  # fmt: skip
     """The layouts, those that need more than ``room`` bytes recomputing whole layers of a stage, and their memory.
 
@@ -33,14 +32,14 @@ def eased(
     ------
     Megatron-LM's block method of recomputation, which names the number of layers (NVIDIA, repository's arguments).
     """
-    placed = placed or deal(model, recipe, L)
-    held = activations(model, recipe, L, placed)
-    now = footprint(machine, model, recipe, L, placed, held)
+    held = held or holdings(model, recipe, L)
+    flying = held.activations.flying(recipe, L)
+    now = footprint(machine, model, recipe, L, held, flying)
     tight = (now.total > room).any(axis=0) & (L.recompute != FULL)
     if not tight.any():
         return L, now
-    stage, held = placed.fullest[tight], held.where(tight)
-    one, least = held.needed(1 / stage), held.needed(1.0)
+    stage, flying = held.placed.fullest[tight], flying.where(tight)
+    one, least = flying.needed(1 / stage), flying.needed(1.0)
     each = np.maximum(one - least, 1.0) / np.maximum(stage - 1, 1)
     over = now.where(tight).total - now.activations[:, tight] + one - room
     number = np.ceil(1 + np.maximum(over, 0) / each).max(axis=0)

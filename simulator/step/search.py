@@ -21,6 +21,8 @@ _ENDS = ("first", "last")
 
 __all__ = ["Obstacle", "check", "fastest", "fastest_of", "nearest", "obstacles"]
 
+_FREE = LayoutRequest()  # nothing in it can be impossible
+
 
 def fastest(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, request: LayoutRequest | None = None
@@ -72,6 +74,8 @@ def check(machine: Machine, model: Transformer, recipe: Recipe, accelerators: in
     PlanError
         One line for each degree that is wrong.
     """
+    if request == _FREE and recipe.offload == "none":
+        return
     wrong = obstacles(machine, model, recipe, accelerators, request)
     if machine.execution == "gpu" and request.tensor and request.tensor > machine.domain:
         domain = f"at most the {machine.domain} accelerators of one scale-up domain"

@@ -12,10 +12,9 @@ from simulator.step import experts
 from simulator.step.collectives import all_gather, all_reduce, group
 from simulator.step.layout import Layouts
 from simulator.step.machine import Machine
-from simulator.step.memory import Footprint, activation_bytes, footprint, stage_parameters
+from simulator.step.memory import Footprint, Holdings, activation_bytes, footprint, holdings
 from simulator.step.operators import Pass, ends, layer
 from simulator.step.pipeline import bubble, microbatches, transfers
-from simulator.step.placement import Placement, deal
 from simulator.step.roofline import Numbers, stream_time
 from simulator.workload import Recipe, Transformer
 from simulator.workload.precision import PRECISIONS
@@ -231,7 +230,7 @@ class Cut(NamedTuple):
 
     layer: Pass  # both ways
     head: Pass  # logits and loss, both ways
-    placed: Placement
+    held: Holdings
     leading: Numbers | None  # forward … empty of a layer without experts, where only the model's first ones have none
     forward: Numbers  # of a layer, all in all
     backward: Numbers
@@ -244,10 +243,10 @@ class Cut(NamedTuple):
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Cut:
         """The same of the layouts for which ``chosen`` is true, or of those at its indices."""
-        layer, head, placed, leading, *times = self
+        layer, head, held, leading, *times = self
         leading = None if leading is None else leading[:, chosen]
         passes = layer.where(chosen), head.where(chosen)
-        return Cut(*passes, placed.where(chosen), leading, *(one[chosen] for one in times))
+        return Cut(*passes, held.where(chosen), leading, *(one[chosen] for one in times))
 
 
 def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut:
@@ -265,7 +264,7 @@ def cut(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> Cut
     return Cut(
         layer=forward + backward,
         head=(once + back).times(1 + model.next_tokens),
-        placed=deal(model, recipe, L),
+        held=holdings(model, recipe, L),
         leading=leading,
         forward=forward.total,
         backward=backward.total,
@@ -307,7 +306,7 @@ def stage(model: Transformer, L: Layouts, one: Cut) -> Stage:
 
     of whose n_i layers d_i are leading ones without experts.  What predicts further tokens takes an average layer each.
     """
-    placed, full = one.placed, one.placed.fullest
+    placed, full = one.held.placed, one.held.placed.fullest
     repeated = L.recomputed(full)
     lightly = np.where(L.recompute == 1, 1 - repeated, 0.0)
 
@@ -380,8 +379,7 @@ def evaluate(
     ideal = flops / (accelerators * machine.rated)
     masked = -skipped / (accelerators * machine.rated)
     arithmetic = per_step(once.matmul + once.attention, head.matmul)
-    split = stage_parameters(model, recipe, L, passes.placed)
-    shared, routed = held = split.fullest
+    shared, routed = held = passes.held.weights.fullest
     replicas = np.where(L.zero >= 1, L.sharded, 1)
     expert_replicas = np.where(L.zero >= 1, np.maximum(L.tensor * L.sharded / experts.ranks(recipe, L), 1), 1)
     state = shared / replicas + routed / expert_replicas
@@ -402,7 +400,14 @@ def evaluate(
             machine, model.hidden, recipe.sequence, count, one.paced.slowest, L, overlap=recipe.overlap
         ),
         "data parallel": _data_parallel(
-            machine, model, recipe, L, held=held, layers=passes.placed.fullest, window=one.paced.slowest, count=count
+            machine,
+            model,
+            recipe,
+            L,
+            held=held,
+            layers=passes.held.placed.fullest,
+            window=one.paced.slowest,
+            count=count,
         ),
         "optimizer": stream_time(machine, updated, kernels=10),
         "offload": _offloaded(
@@ -414,7 +419,7 @@ def evaluate(
     return Evaluation(
         layouts=L,
         parts=parts,
-        memory=memory or footprint(machine, model, recipe, L, passes.placed, split=split),
+        memory=memory or footprint(machine, model, recipe, L, passes.held),
         tokens=recipe.tokens,
         model_flops=flops,
         peak=accelerators * machine.rated,
