@@ -113,8 +113,8 @@ class Points:
     def __init__(self, frame: pd.DataFrame, factors: Sequence[str], output: str) -> None:
         done = frame[(frame["status"] == "done") & frame[output].notna()]
         grouped = done.groupby("point", sort=True)
-        values = np.array([[one.mean(), one.quantile(0.05), one.quantile(0.95)] for _, one in grouped[output]], float)
-        values = values.reshape(-1, 3)
+        each = done[output].astype(float).groupby(done["point"], sort=True)
+        values = np.column_stack([each.mean(), each.quantile(0.05), each.quantile(0.95)])
         first = grouped.head(1).sort_values("point")
         axes = [axis_of(name, first[name]) for name in factors]
         self.axes = [axis for axis in axes if len(axis.labels) > 1]

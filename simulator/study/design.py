@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,17 @@ class Listed(Design):
     def _counts(self) -> tuple[int, ...]:
         return tuple(len(factor) for factor in self.factors.values())
 
+    @cached_property
+    def _length(self) -> int:
+        return min(self._counts) if self.together else math.prod(self._counts)
+
+    @cached_property
+    def _level(self) -> Callable[[str, int], Level]:
+        """Points share their levels: a factor of ten has ten, whatever the number of points."""
+        return lru_cache(maxsize=4096)(lambda name, digit: self.factors[name].level(name, digit))
+
     def __len__(self) -> int:
-        return min(self._counts) if self.together else int(np.prod(self._counts, dtype=object))
+        return self._length
 
     def levels(self, index: int) -> tuple[Level, ...]:
         """The value of each factor at a point: the digits of its number, to the bases of the factors' counts."""
@@ -65,8 +75,7 @@ class Listed(Design):
         if not self.together:
             for place in reversed(range(len(digits))):
                 rest, digits[place] = divmod(rest, self._counts[place])
-        pairs = zip(self.factors.items(), digits, strict=True)
-        return tuple(factor.level(name, digit) for (name, factor), digit in pairs)
+        return tuple(map(self._level, self.factors, digits))
 
 
 @dataclass(frozen=True)
