@@ -12,7 +12,7 @@ from simulator.scenario.document import Document, Place
 from simulator.scenario.read import checked
 from simulator.scenario.schema import Scenario
 
-__all__ = ["changed", "vary"]
+__all__ = ["changed", "document_of", "vary"]
 
 
 def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
@@ -26,7 +26,7 @@ def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     ScenarioError
         Every unknown path and every value the schema or the catalogue refuses.
     """
-    document, faults = _document(scenario), list[Fault]()
+    document, faults = document_of(scenario), list[Fault]()
     for path, value in changes.items():
         try:
             document = put(document, path, _written(value), f"{path}={str(value)[:80]}")
@@ -43,10 +43,11 @@ def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
     ScenarioError
         Every change that names no path, and every value the schema or the catalogue refuses.
     """
-    return checked(*apply(_document(scenario), changes))
+    return checked(*apply(document_of(scenario), changes))
 
 
-def _document(scenario: Scenario) -> Document:
+def document_of(scenario: Scenario) -> Document:
+    """The scenario as a file would hold it."""
     return Document(scenario.model_dump(mode="json", exclude_none=True), {(): Place(scenario.name, None)})
 
 

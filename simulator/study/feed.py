@@ -70,7 +70,8 @@ class Feed:
     def done(self, number: int, outcomes: Sequence[Outcome]) -> list[Task]:
         """A chunk has come back: its tasks, and how large the next should be."""
         mean = sum(outcome.took for outcome in outcomes) / len(outcomes)
-        self._mean = mean if self._mean is None else 0.7 * self._mean + 0.3 * mean
+        # the first task pays for what is loaded once, and says nothing of the others
+        self._mean = mean if self._mean is None or number < 2 else 0.7 * self._mean + 0.3 * mean
         self._size = max(1, min(self._size * _GROWTH, int(self._worth / max(self._mean, 1e-9))))
         return self.under_way.pop(number)
 

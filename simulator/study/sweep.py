@@ -31,7 +31,7 @@ from simulator.study.task import Outcome, Performer, Task, Tasks, Work, perform
 __all__ = ["Progress", "Swept", "default_name", "sweep"]
 
 _LOOK = 20  # replicas between two looks at the spread, as in simulator.study.replicate
-_AT_ONCE = 1.0  # s in which a study may be done before other processes are worth their start
+_AT_ONCE = 1.0  # s that other processes take to start, about
 _TRIES = 2  # times that a task which has seen two workers die is tried alone
 
 
@@ -236,11 +236,15 @@ class _Sweep:
         return self._engine.stream(_performed, calls, ahead=ahead)
 
     def _at_once(self, feed: Feed) -> bool:
-        """Perform in this process what other processes are not worth their start for; whether more is left."""
+        """Perform in this process what other processes are not worth their start for; whether more is left.
+
+        The more is left, the sooner they are started.
+        """
         for number, tasks in feed:
             outcomes = _performed(*self._call, number, tasks)[1]
             self._take(feed.done(number, outcomes), outcomes)
-            if time.monotonic() - self._began > _AT_ONCE and (feed.left_s or 0.0) > _AT_ONCE:
+            left = feed.left_s or 0.0
+            if number > 0 and left > _AT_ONCE and (time.monotonic() - self._began) * left > _AT_ONCE**2:
                 return True
         return False
 

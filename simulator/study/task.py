@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Literal, Protocol, overload
 
 from simulator.engine import sample
-from simulator.errors import SimulatorError
+from simulator.errors import Fault, SimulatorError
 from simulator.plan import Plan, Point
 from simulator.plan import plan as build
 from simulator.plan import point as closed_form
 from simulator.results.summary import summarise
 from simulator.scenario import Scenario
-from simulator.scenario.variation import changed
+from simulator.scenario.change import apply
+from simulator.scenario.document import Document
+from simulator.scenario.read import checked
+from simulator.scenario.variation import document_of
 from simulator.study.outputs import Value, expected, lived
 from simulator.study.replicate import seed_of
 
@@ -143,8 +146,19 @@ def _point(work: Work, changes: tuple[str, ...], tasks: Sequence[Task]) -> Itera
 @lru_cache(maxsize=16)
 def _planned(work: Work, changes: tuple[str, ...]) -> Plan | Point:
     """The plan of a point: made once by each worker, whatever the number of its replicas."""
-    scenario = changed(work.scenario, changes)
+    document, faults = _changed(work, changes)
+    scenario = checked(document, faults)
     return build(scenario) if work.mode == "simulate" else closed_form(scenario)
+
+
+@lru_cache(maxsize=64)
+def _changed(work: Work, changes: tuple[str, ...]) -> tuple[Document, tuple[Fault, ...]]:
+    """The scenario's document with the changes in it: neighbouring points differ in their last ones."""
+    if not changes:
+        return document_of(work.scenario), ()
+    before, earlier = _changed(work, changes[:-1])
+    document, faults = apply(before, changes[-1:])
+    return document, (*earlier, *faults)
 
 
 def _values(work: Work, made: Plan | Point, seed: int) -> dict[str, Value]:
