@@ -5,8 +5,8 @@ A group of ``n`` accelerators whose members lie ``stride`` ranks apart; ranks fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -99,10 +99,15 @@ def group(machine: Machine, size: Numbers, stride: Numbers) -> Group:
     )  # fmt: skip
 
 
-def _tiers(machine: Machine, dimensions: int) -> Iterator[Numbers]:
+def _tiers(machine: Machine, dimensions: int) -> tuple[Numbers, Numbers, Numbers]:
     """Spans, tapers and light of the fabric's tiers, each along an axis before those of what meets them."""
-    column = (-1, *(1,) * dimensions)
-    return (np.reshape(tiers, column) for tiers in (machine.spans, machine.tapers, machine.fibre))
+    return _columns((machine.spans, machine.tapers, machine.fibre), dimensions)
+
+
+@lru_cache(maxsize=64)
+def _columns(tiers: tuple[tuple[float, ...], ...], dimensions: int) -> tuple[Numbers, Numbers, Numbers]:
+    spans, tapers, light = (np.reshape(np.array(tier, float), (-1, *(1,) * dimensions)) for tier in tiers)
+    return spans, tapers, light
 
 
 def _switch(machine: Machine, inside: Numbers) -> tuple[Numbers, Numbers, Numbers]:

@@ -154,8 +154,10 @@ def exchange(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts, m
     who = group(machine, L.expert, s)
     copies = 2 * m / L.tensor * model.experts_per_token * model.expert_input * load(recipe, L)
     once = np.ones_like(s) if recipe.dispatch == "each" else _met(model, who)
-    among = group(machine, s, np.ones_like(s))
-    return 2 * all_to_all(who, copies, once=once) + 2 * all_gather(among, copies * s)
+    exchanged: Numbers = 2 * all_to_all(who, copies, once=once)
+    if (s > 1).any():
+        exchanged = exchanged + 2 * all_gather(group(machine, s, np.ones_like(s)), copies * s)
+    return exchanged
 
 
 def launches(machine: Machine, model: Transformer, recipe: Recipe, L: Layouts) -> tuple[Numbers, Numbers]:

@@ -39,10 +39,9 @@ def product_times(machine: Machine, products: Sequence[Product], *, gradient: fl
         m[row], n[row], k[row], batch[row] = one.m, one.n, one.k, one.batch
     share = np.array([[one.share] for one in products])
     sixteen = np.array([[one.sixteen] for one in products])
-    forward, inputs, weights = (
-        gemm_time(machine, *sides, batch=batch, sixteen=sixteen, moved=moved)
-        for sides, moved in (((m, n, k), 2.0), ((m, k, n), 2.0), ((n, k, m), 2 * gradient))
-    )
+    sides = (np.array(side) for side in ((m, m, n), (n, k, k), (k, n, m)))
+    moved = np.array([2.0, 2.0, 2 * gradient])[:, None, None]
+    forward, inputs, weights = gemm_time(machine, *sides, batch=batch, sixteen=sixteen, moved=moved)
     return share * forward, share * (inputs + weights)
 
 
@@ -54,7 +53,7 @@ def gemm_time(
     *,
     batch: Numbers | float = 1.0,
     sixteen: bool | NDArray[np.bool_] = False,
-    moved: float = 2.0,
+    moved: Numbers | float = 2.0,
 ) -> Numbers:
     """Seconds of ``batch`` matrix products (m × k)·(k × n) in one kernel.
 
