@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step.candidates import candidates, divisors, replicas, units
+from simulator.step.candidates import SHORTEST, candidates, divisors, replicas, units
 from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
@@ -154,8 +154,10 @@ def _alternatives(
         if other.memory.margin < 0:
             yield Alternative(change, layout, None, f"does not fit by {show(-other.memory.margin, 'B')}", retuned)
         else:
-            slower = other.step.total / chosen.step.total - 1
-            yield Alternative(change, layout, slower, _reason(machine, recipe, chosen, other), retuned)
+            slower, reason = other.step.total / chosen.step.total - 1, _reason(machine, recipe, chosen, other)
+            if name == "context" and layout.context > max(recipe.sequence // SHORTEST, 1):
+                reason += f", parts under {SHORTEST:,} tokens are not tried"
+            yield Alternative(change, layout, slower, reason, retuned)
 
 
 def _blocked(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, layout: Layout) -> str:
