@@ -156,7 +156,7 @@ def _alternatives(
         else:
             slower, reason = other.step.total / chosen.step.total - 1, _reason(machine, recipe, chosen, other)
             if name == "context" and layout.context > max(recipe.sequence // SHORTEST, 1):
-                reason += f", parts under {SHORTEST:,} tokens are not tried"
+                reason += ", parts too short to try"
             yield Alternative(change, layout, slower, reason, retuned)
 
 
