@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step.candidates import candidates, divisors, filled, units
+from simulator.step.candidates import SHORTEST, candidates, divisors, filled, units
 from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
@@ -157,7 +157,17 @@ def _alternatives(
             slower = other.step.total / chosen.step.total - 1
             if retuned is not None:  # what is fixed may lie outside of a free search, the change alone with it
                 retuned = min(retuned, slower)
-            yield Alternative(change, layout, slower, _reason(machine, recipe, chosen, other), retuned)
+            reason = _reason(machine, recipe, chosen, other)
+            if retuned is None and slower < 0:
+                reason += _unsearched(recipe, layout)
+            yield Alternative(change, layout, slower, reason, retuned)
+
+
+def _unsearched(recipe: Recipe, layout: Layout) -> str:
+    """Why the search did not take a neighbour that is quicker."""
+    part = recipe.sequence / layout.context
+    short = f": parts of a sequence under {SHORTEST:,} tokens" if layout.context > 1 and part < SHORTEST else ""
+    return f"; not searched{short}"
 
 
 def _blocked(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, layout: Layout) -> str:

@@ -17,10 +17,10 @@ from simulator.step.placement import chunked, dealt, ending
 from simulator.step.roofline import Numbers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-__all__ = ["Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
+__all__ = ["SHORTEST", "Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
 
-
-_SHORTEST = 4096  # tokens of a part of a sequence; shorter ones leave attention too few keys
+SHORTEST = 4096
+"""Tokens of a part of a sequence, at least; shorter ones leave attention too few keys."""
 
 
 def divisors(number: int) -> list[int]:
@@ -120,7 +120,7 @@ def _grid(
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
     pipeline = _pick(r.pipeline, _stages(layers, r))
     cut = _chunks(layers, beside, pipeline, r)
-    context = _powers(max(recipe.sequence // _SHORTEST, 1))
+    context = _powers(max(recipe.sequence // SHORTEST, 1))
     expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
     micro = _powers(min(recipe.batch, 8))
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)
