@@ -40,9 +40,12 @@ def fastest(
     if answer is None:
         layouts = candidates(machine, model, recipe, accelerators, request)
         if not len(layouts):
+            close = nearest(machine, model, recipe, accelerators, request)
             raise PlanError(
                 f"{model.name} on {accelerators} {machine.name}: no layout is possible with {_words(request)}; "
                 f"tensor × pipeline × context must not exceed {accelerators} accelerators"
+                + (", and shard has to divide data × context" if request.shard else "")
+                + (f"; the nearest layout that works is {close}" if close is not None else "")
             )
         raise PlanError(_does_not_fit(machine, model, recipe, accelerators, request, layouts))
     return answer
@@ -117,6 +120,10 @@ def obstacles(
         staged = Layouts.of([_staged(r)])
         held = int(deal(model, recipe, staged).fullest[0])
         wrong += [*_misfits(r, held, model.heads), *_ends(r, model.layers)]
+        paired = 2 * (r.pipeline or 1) * (r.data or 1) * (r.microbatch or 1)
+        if r.schedule == "dualpipe" and (r.pipeline or 2) > 1 and paired > recipe.batch:
+            both = f"at most the global batch of {recipe.batch} sequences, for dualpipe feeds both ends"
+            wrong.append(Obstacle("2 × pipeline × data × microbatch", both, paired))
         experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
             wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine
+from simulator.step.alternatives import choice
 from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.memory import footprint
 from simulator.step.placement import deal, dealt, ending, spread
 from simulator.step.timing import cut, stage
@@ -190,12 +192,22 @@ def test_what_a_request_says_of_the_ends_is_kept(h100):
         (LayoutRequest(pipeline=16, first_layers=20), "first_layers: expected at most 17 of 32 layers, .* got 20"),
         (LayoutRequest(last_layers=40), "last_layers: expected at most 31 of 32 layers"),
         (LayoutRequest(pipeline=4, last_layers=2, interleave=4), "interleave: expected a divisor of the 10 layers"),
+        (LayoutRequest(tensor=7, pipeline=4, first_layers=16, last_layers=16), "last_layers: expected at most 30"),
+        (LayoutRequest(pipeline=2, first_layers=12, last_layers=20, interleave=3), "a divisor of the 4 layers"),
     ],
 )
 def test_ends_that_cannot_be_are_refused_and_the_nearest_that_can_is_named(h100, request_, says):
     with pytest.raises(PlanError, match=says) as refused:
         fastest(h100, SMALL, RECIPE, 1024, request_)
     assert "the nearest layout that works is TP" in str(refused.value)
+
+
+def test_two_stages_that_hold_everything_have_neighbours_to_be_compared_with(h100):
+    request = LayoutRequest(pipeline=2, first_layers=15, last_layers=17)
+    chosen = fastest(h100, SMALL, RECIPE, 1024, request)
+    fitting = those_that_fit(h100, SMALL, RECIPE, candidates(h100, SMALL, RECIPE, 1024, request), request)
+    others = {one.change: one for one in choice(h100, SMALL, RECIPE, 1024, request, chosen, fitting).alternatives}
+    assert others["PP 4"].reason == "needs at most 30 of 32 layers, for each other stage needs one"
 
 
 def test_a_machine_without_stages_has_no_ends():
