@@ -17,10 +17,9 @@ from simulator.step.placement import chunked, deal
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-_ENDS = ("first", "last")
-
 __all__ = ["Obstacle", "check", "fastest", "fastest_of", "nearest", "obstacles"]
 
+_ENDS = ("first", "last")
 _FREE = LayoutRequest()  # nothing in it can be impossible
 
 
