@@ -115,7 +115,8 @@ def obstacles(
     else:
         staged = Layouts.of([_staged(r)])
         held = int(deal(model, recipe, staged).fullest[0])
-        wrong += [*_misfits(r, held, model.heads), *_ends(r, model.layers)]
+        ends = _ends(r, model.layers)
+        wrong += [*_misfits(r, held, model.heads), *ends]
         experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
             wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))
@@ -123,7 +124,8 @@ def obstacles(
         if chunks > model.layers:
             wrong.append(Obstacle("pipeline × interleave", f"at most {model.layers} layers", chunks))
         whole = int(chunked(model.layers, staged)[0])
-        if r.interleave and r.interleave > 1 and whole % r.interleave:
+        known = not ends and (r.pipeline or not (r.first_layers or r.last_layers))  # what the stages in between hold
+        if known and r.interleave and r.interleave > 1 and whole % r.interleave:
             wrong.append(Obstacle("interleave", f"a divisor of the {whole} layers of a stage", r.interleave))
         if r.context and r.context > recipe.sequence:
             wrong.append(Obstacle("context", f"at most the {recipe.sequence} tokens of a sequence", r.context))

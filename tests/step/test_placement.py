@@ -189,6 +189,11 @@ def test_what_a_request_says_of_the_ends_is_kept(h100):
         ),
         (LayoutRequest(pipeline=16, first_layers=20), "first_layers: expected at most 17 of 32 layers, .* got 20"),
         (LayoutRequest(last_layers=40), "last_layers: expected at most 31 of 32 layers"),
+        (
+            LayoutRequest(pipeline=2, last_layers=40, tensor=5, interleave=3),
+            "last_layers: expected at most 31 of 32 layers, for each other stage needs one; got 40\n"
+            ".*tensor: expected a divisor of 32 heads; got 5\n.*nearest",
+        ),
         (LayoutRequest(pipeline=4, last_layers=2, interleave=4), "interleave: expected a divisor of the 10 layers"),
     ],
 )
@@ -196,6 +201,11 @@ def test_ends_that_cannot_be_are_refused_and_the_nearest_that_can_is_named(h100,
     with pytest.raises(PlanError, match=says) as refused:
         fastest(h100, SMALL, RECIPE, 1024, request_)
     assert "the nearest layout that works is TP" in str(refused.value)
+
+
+def test_chunks_can_be_asked_for_beside_ends_where_the_stages_are_left_open(h100):
+    found = fastest(h100, LLAMA, RECIPE, 4096, LayoutRequest(first_layers=7, last_layers=7, interleave=8))
+    assert (found.layout.pipeline, found.layout.interleave) == (16, 8)
 
 
 def test_a_machine_without_stages_has_no_ends():
