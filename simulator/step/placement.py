@@ -117,5 +117,5 @@ def chunked(layers: int, L: Layouts) -> Numbers:
     """
     stated = 1 * (L.first_layers > 0) + (L.last_layers > 0)
     left = layers - L.first_layers - L.last_layers
-    even = np.maximum(np.ceil(left / np.maximum(L.pipeline - stated, 1)), 1)
-    return np.where(L.pipeline > stated, even, L.first_layers)
+    even = np.ceil(left / np.maximum(L.pipeline - stated, 1))
+    return np.maximum(np.where(L.pipeline > stated, even, L.first_layers), 1)

@@ -183,6 +183,7 @@ def test_what_a_request_says_of_the_ends_is_kept(h100):
             LayoutRequest(pipeline=1, last_layers=3),
             "pipeline: expected at least 2, for layers of the first or the last of several stages are set; got 1",
         ),
+        (LayoutRequest(pipeline=1, last_layers=2, tensor=8, recompute_layers=0), "pipeline: expected at least 2"),
         (
             LayoutRequest(pipeline=2, first_layers=3, last_layers=4),
             r"first_layers \+ last_layers: expected all 32 layers",
