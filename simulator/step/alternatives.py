@@ -165,9 +165,7 @@ def _alternatives(
 
 def _unsearched(recipe: Recipe, layout: Layout) -> str:
     """Why the search did not take a neighbour that is quicker."""
-    part = recipe.sequence / layout.context
-    short = f": parts of a sequence under {SHORTEST:,} tokens" if layout.context > 1 and part < SHORTEST else ""
-    return f"; not searched{short}"
+    return ", parts too short to try" if layout.context > max(recipe.sequence // SHORTEST, 1) else "; not searched"
 
 
 def _blocked(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, layout: Layout) -> str:

@@ -17,10 +17,9 @@ from simulator.step.placement import chunked, deal
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-_ENDS = ("first", "last")
-
 __all__ = ["Obstacle", "check", "fastest", "fastest_of", "nearest", "obstacles"]
 
+_ENDS = ("first", "last")
 _FREE = LayoutRequest()  # nothing in it can be impossible
 
 
@@ -123,7 +122,8 @@ def obstacles(
     else:
         staged = Layouts.of([_staged(r)])
         held = int(deal(model, recipe, staged).fullest[0])
-        wrong += [*_misfits(r, held, model.heads), *_ends(r, model.layers)]
+        ends = _ends(r, model.layers)
+        wrong += [*_misfits(r, held, model.heads), *ends]
         paired = 2 * (r.pipeline or 1) * (r.data or 1) * (r.microbatch or 1)
         if r.schedule == "dualpipe" and (r.pipeline or 2) > 1 and paired > recipe.batch:
             both = f"at most the global batch of {recipe.batch} sequences, for dualpipe feeds both ends"
@@ -135,7 +135,8 @@ def obstacles(
         if chunks > model.layers:
             wrong.append(Obstacle("pipeline × interleave", f"at most {model.layers} layers", chunks))
         whole = int(chunked(model.layers, staged)[0])
-        if r.interleave and r.interleave > 1 and whole % r.interleave:
+        known = not ends and (r.pipeline or not (r.first_layers or r.last_layers))  # what the stages in between hold
+        if known and r.interleave and r.interleave > 1 and whole % r.interleave:
             wrong.append(Obstacle("interleave", f"a divisor of the {whole} layers of a stage", r.interleave))
         if r.context and r.context > recipe.sequence:
             wrong.append(Obstacle("context", f"at most the {recipe.sequence} tokens of a sequence", r.context))

@@ -66,8 +66,15 @@ def test_no_neighbour_that_the_search_could_have_taken_is_faster(h100, model):
 def test_a_quicker_neighbour_that_the_search_leaves_out_says_so(h100):
     _, _, found = explained(h100, DENSE, replace(RECIPE, batch=512), 16384)
     said = {one.change: one.reason for one in found.alternatives if one.slower is not None and one.slower < 0}
-    assert said["CP 4"].endswith("; not searched: parts of a sequence under 4,096 tokens")
-    assert all("; not searched" in reason for reason in said.values())
+    assert said["CP 4"].endswith(", parts too short to try")
+    assert all(reason.endswith("; not searched") for change, reason in said.items() if change != "CP 4")
+
+
+def test_where_two_stages_hold_all_layers_more_would_hold_none(h100):
+    _, _, found = explained(h100, SMALL, RECIPE, 256, LayoutRequest(pipeline=2, first_layers=16, last_layers=16))
+    other = next(one for one in found.alternatives if one.change == "PP 4")
+    assert other.slower is None
+    assert other.reason.startswith("needs at most 30 of 32 layers, for each other stage needs one")
 
 
 def test_twice_the_tensor_group_would_leave_the_nvlink_domain(llama):
