@@ -113,8 +113,12 @@ def obstacles(
         bounds = (
             ("zero", 1, "1 or less, for weights and gradients live outside already"),
             *((f"{kind}_layers", 0, "none, for weights stream through, not stages") for kind in ("recompute", *_ENDS)),
+            ("shard", 0, "none, for weights and gradients live outside already"),
         )
         wrong += [Obstacle(name, why, getattr(r, name)) for name, most, why in bounds if (getattr(r, name) or 0) > most]
+        none = "none, for weights stream through whole systems"
+        named = {"schedule": (None, "1f1b", "any"), "context_by": (None, "ring")}
+        wrong += [Obstacle(name, none, got) for name, usual in named.items() if (got := getattr(r, name)) not in usual]
     else:
         staged = Layouts.of([_staged(r)])
         held = int(deal(model, recipe, staged).fullest[0])

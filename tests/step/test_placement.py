@@ -224,3 +224,16 @@ def test_chunks_can_be_asked_for_beside_ends_where_the_stages_are_left_open(h100
 def test_a_machine_without_stages_has_no_ends():
     with pytest.raises(PlanError, match="last_layers: expected none, for weights stream through, not stages; got 2"):
         fastest(on("CS-3", "swarmx", "fp16"), SMALL, replace(RECIPE, precision="fp16"), 8, LayoutRequest(last_layers=2))
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (LayoutRequest(schedule="dualpipe"), "schedule: expected none, .* got dualpipe"),
+        (LayoutRequest(shard=2), "shard: expected none, .* got 2"),
+        (LayoutRequest(context_by="all-to-all"), "context_by: expected none, .* got all-to-all"),
+    ],
+)
+def test_a_machine_without_stages_ignores_no_setting(request_, says):
+    with pytest.raises(PlanError, match=says):
+        fastest(on("CS-3", "swarmx", "fp16"), SMALL, replace(RECIPE, precision="fp16"), 8, request_)
