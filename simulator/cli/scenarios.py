@@ -120,7 +120,7 @@ def plan(
     ] = None,
 ) -> None:
     """Show what is known before anything breaks: step time, layout and why, memory, the failure-free answer."""
-    from simulator.plan import explain, frontiers, outlook
+    from simulator.plan import explain, frontiers, outlook, point
     from simulator.plan import plan as make_plan
     from simulator.report.planned import as_dict, planned
     from simulator.scenario import read
@@ -132,11 +132,13 @@ def plan(
     if pareto:
         _show_frontiers(frontiers(scenario, made), as_json=as_json, out=out)
         return
-    reasons, best, expected = explain(scenario, made), outlook(made, failures=False), outlook(made)
+    reasons, row = explain(scenario, made), point(scenario)
+    best, expected = outlook(made, failures=False), outlook(made)
     if as_json:
-        print_json(as_dict(made, reasons, best=best, expected=expected))
+        print_json(as_dict(made, reasons, best=best, expected=expected, row=row))
     else:
-        print_text(planned(made, reasons, best=best, expected=expected, ascii_only=console().options.ascii_only))
+        ascii_only = console().options.ascii_only
+        print_text(planned(made, reasons, best=best, expected=expected, row=row, ascii_only=ascii_only))
 
 
 def _show_frontiers(found: Sequence[Frontier], *, as_json: bool, out: Path | None) -> None:

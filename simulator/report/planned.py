@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import timedelta
 from math import inf, isinf
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from simulator.plan import Explained, Outlook
+from simulator.plan import Explained, Outlook, Point
 from simulator.plan.ladder import installed, phases
 from simulator.plan.model import JobPlan, Plan, Rung
 from simulator.plan.outlook import rung_at
@@ -21,7 +21,7 @@ from simulator.report.pools import curtailed, dealt, shares_dict, without
 from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
-from simulator.units import HOUR
+from simulator.units import DAY, HOUR
 
 __all__ = ["as_dict", "planned"]
 
@@ -154,9 +154,9 @@ def _outlooks(plan: Plan, best: Outlook, expected: Outlook) -> RenderableType:
 
 
 def planned(
-    plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook, ascii_only: bool = False
+    plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook, row: Point, ascii_only: bool = False
 ) -> RenderableType:
-    """Everything that is known before the clock starts; ``best`` is the failure-free outlook."""
+    """Everything that is known before the clock starts; ``best`` is the failure-free outlook, ``row`` a study's."""
     parts: list[RenderableType] = [Text(f"{plan.name}: {plan.question}", style="dim")]
     for job, why in zip(plan.jobs, reasons, strict=True):
         parts += ["", *_job(job, why, ascii_only)]
@@ -164,11 +164,23 @@ def planned(
         parts += ["", told] if told is not None else []
     note = "expected in closed form; waiting for nodes and running degraded are left to simgpu run"
     parts += ["", _outlooks(plan, best, expected), Text(note, style="dim")]
+    if (row.accelerators, row.goodput) != (plan.jobs[0].rungs[0].accelerators, expected.goodput):
+        parts.append(Text(_row(row), style="dim"))
     return Group(*parts)
 
 
-def as_dict(plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook) -> dict[str, Any]:
-    """The same for programs, units in the names."""
+def _row(row: Point) -> str:
+    """What a study in plan mode says where it is something else."""
+    said = [f"{count(row.accelerators)} accelerators", percent(row.goodput) + " goodput"]
+    if row.time_to_train_d is not None and row.cost_usd is not None:
+        said += [days(row.time_to_train_d * DAY), money(row.cost_usd)]
+    return f"studies try the full sizes alone, not those that failures leave: {', '.join(said)}"
+
+
+def as_dict(
+    plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected: Outlook, row: Point
+) -> dict[str, Any]:
+    """The same for programs, units in the names; ``point`` is the row of a study in plan mode."""
     return {
         "name": plan.name,
         "question": plan.question,
@@ -176,6 +188,7 @@ def as_dict(plan: Plan, reasons: Sequence[Explained], *, best: Outlook, expected
         "jobs": [_job_dict(job) | {"why": why_dict(why)} for job, why in zip(plan.jobs, reasons, strict=True)],
         "failure_free": _outlook_dict(best),
         "expected": _outlook_dict(expected),
+        "point": asdict(row),
     }
 
 

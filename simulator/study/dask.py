@@ -53,10 +53,10 @@ def cluster(
         return
     try:
         client = distributed.Client(address, timeout=seconds)
-    except (OSError, ValueError) as refused:
+    except Exception as refused:  # of another protocol, whose answer Dask takes for a length of 3 EiB, any
         raise SimulatorError(
-            f"--address {address}: nobody answers within {seconds:g} s ({type(refused).__name__}); expected the "
-            "scheduler of a Dask cluster, e.g. tcp://10.0.0.1:8786, which `dask scheduler` prints"
+            f"--address {address}: no Dask scheduler answers within {seconds:g} s ({type(refused).__name__}); expected "
+            "one's address, e.g. tcp://10.0.0.1:8786, which `dask scheduler` prints"
         ) from refused
     with client:
         _check_workers(client, address)

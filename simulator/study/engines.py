@@ -56,7 +56,8 @@ class Engine:
         )
         results = parallel(delayed(function)(*call) for call in calls)
         try:
-            yield from results
+            for result in results:  # noqa: UP028  `yield from` closes joblib's generator before warnings are off
+                yield result
         finally:
             with warnings.catch_warnings():  # whoever stops early knows that not all was wanted
                 warnings.simplefilter("ignore", UserWarning)

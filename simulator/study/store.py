@@ -77,9 +77,9 @@ def readable(path: Path) -> Iterator[tuple[sqlite3.Connection, Header]]:
     SimulatorError
         No such file, no store, or a damaged one.
     """
+    check_kind(path)
     if not path.exists() and not path.is_symlink():
         raise SimulatorError(f"{path}: expected a store, as simgpu sweep --out makes it; there is no such file")
-    check_kind(path)
     with _told(path), closing(connect(path, "ro")) as db:
         if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             raise SimulatorError(f"{path}: expected a store of simgpu; got an empty file")
@@ -90,7 +90,10 @@ def _lock(path: Path) -> int:
     """Keep other sweeps away for as long as this process lives, however it ends."""
     beside = path.with_name(path.name + "-lock")
     while True:
-        handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as refused:
+            raise SimulatorError(f"{path}: cannot be written: {refused.strerror or refused}") from refused
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

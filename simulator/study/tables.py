@@ -64,13 +64,13 @@ def connect(path: Path, mode: str, *, shared: bool = False) -> sqlite3.Connectio
 
 def check_kind(path: Path) -> None:
     """Refuse what is no file and what is no store; a file that is not there, or is empty, may become one."""
-    if path.is_dir():
-        raise SimulatorError(f"{path}: expected a file for the store; got a folder; {path / 'study.db'} would do")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise SimulatorError(f"{path}: expected a file for the store; got a device")
     try:
+        if path.is_dir():
+            raise SimulatorError(f"{path}: expected a file for the store; got a folder; {path / 'study.db'} would do")
+        if not path.exists():
+            return
+        if not path.is_file():
+            raise SimulatorError(f"{path}: expected a file for the store; got a device")
         with path.open("rb") as file:
             begin = file.read(16)
     except OSError as refused:

@@ -30,6 +30,21 @@ def _invoke(*arguments):
     return runner.invoke(app, list(arguments), catch_exceptions=False)
 
 
+def test_the_command_of_a_row_in_closed_form_gives_that_row_again():
+    # where the power or the failures make a smaller size train more, the plan goes on searching and a study does not
+    _invoke("sweep", "frontier", "--set", "failures.scale=0.5,2", "--plan-only", "--out", "study.db")
+    for _, row in load("study.db").iterrows():
+        words = shlex.split(row["command"])[1:]
+        found = json.loads(_invoke(*words, "--json").stdout)
+        point = found["point"]
+        assert {name: point[name] for name in ("time_to_train_d", "cost_usd", "goodput", "mfu")} == dict(
+            row[["time_to_train_d", "cost_usd", "goodput", "mfu"]]
+        )
+        assert point["accelerators"] > found["jobs"][0]["sizes"][0]["accelerators"]
+        said = f"not those that failures leave: {point['accelerators']:,} accelerators"
+        assert said in " ".join(_invoke(*words).stdout.split())
+
+
 def test_a_sweep_shows_means_with_intervals_and_the_command_of_the_best():
     result = _invoke(*QUICK, "--replicas", "5")
     assert result.exit_code == 0, result.output

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from simulator import scenario as scenarios
 from simulator.errors import PlanError, SimulatorError
-from simulator.plan import explain, frontiers, outlook, plan
+from simulator.plan import explain, frontiers, outlook, plan, point
 from simulator.report import traded
 from simulator.report.folder import as_json
 from simulator.report.planned import as_dict, planned
@@ -56,15 +56,15 @@ def answered(name, changed):
     try:
         scenario = scenarios.read(name, changes=changed)
         made = plan(scenario)
-        both = {"best": outlook(made, failures=False), "expected": outlook(made)}
+        answers = {"best": outlook(made, failures=False), "expected": outlook(made), "row": point(scenario)}
         reasons = explain(scenario, made)
         found = frontiers(scenario, made)
     except SimulatorError as refusal:
         return str(refusal)
     screen = Console(width=100, file=io.StringIO())
-    screen.print(planned(made, reasons, **both))
+    screen.print(planned(made, reasons, **answers))
     screen.print(traded.traded(found))
-    as_json(as_dict(made, reasons, **both) | traded.as_dict(found))  # refuses what is infinite or no number
+    as_json(as_dict(made, reasons, **answers) | traded.as_dict(found))  # refuses what is infinite or no number
     return ""
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -160,6 +161,24 @@ def test_an_address_at_which_nobody_answers_is_told_in_seconds(address, monkeypa
         engine("dask", address=address),
     ):
         pass
+
+
+def test_an_address_at_which_another_protocol_answers_is_told(monkeypatch):
+    monkeypatch.setattr(engines, "_SECONDS", 5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+        def answer():
+            there, _ = server.accept()
+            with there:
+                there.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with (
+            pytest.raises(SimulatorError, match=f"--address {address}: no Dask scheduler answers"),
+            engine("dask", address=address),
+        ):
+            pass
 
 
 def test_an_extra_that_is_missing_is_named(monkeypatch):

@@ -1,5 +1,6 @@
 """What a store holds stays there, whatever happens to the process, the disk or the file."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import signal
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -208,6 +210,24 @@ def test_no_permission_is_told_before_any_work(filled, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != filled)
     with pytest.raises(SimulatorError, match=r"study\.db: expected a file that can be written to; no permission"):
         fill(filled)
+
+
+@pytest.mark.parametrize("name", ["x" * 252, "x" * 256])
+def test_a_name_that_the_disk_cannot_have_is_told(tmp_path, name):
+    with pytest.raises(SimulatorError, match=r"x: cannot be (read|written): .*too long"):
+        fill(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_that_ends_early_says_why_and_nothing_of_joblib(path, recwarn, monkeypatch):
+    def full(*_):
+        raise SimulatorError("the disk is full")
+
+    monkeypatch.setattr(storage.Store, "add", full)
+    with engine("local", workers=2) as chosen, pytest.raises(SimulatorError, match="the disk is full"):
+        loop.sweep(study(), path, replace(chosen, near=False), performer=numbered)
+    gc.collect()
+    assert not [str(one.message) for one in recwarn]
 
 
 def test_two_sweeps_do_not_fill_one_store(path):
