@@ -150,7 +150,7 @@ def _collectives(layout: Layout) -> Mapping[str, str]:
     """The parts of a step that are communication, and what is sent."""
     gradients = {
         0: "all-reduce of gradients",
-        1: "gradients scattered, weights gathered",
+        1: "gradients out, weights back",
         2: "gradients scattered each microbatch",
         3: "weights gathered each microbatch",
     }
