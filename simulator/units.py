@@ -20,8 +20,7 @@ __all__ = [
     "DAY", "HOUR", "MINUTE", "YEAR",
     "Area", "Bytes", "CarbonIntensity", "CarbonMass", "Count", "DataRate", "Dollars", "DollarsPerSecond",
     "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Metres", "Rate",
-    "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show",
-    "show_time",
+    "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show", "show_time",
 ]  # fmt: skip
 
 MINUTE = 60.0
@@ -47,6 +46,9 @@ _POWER_OF = {"": {}, "power": {"energy": 1.0, "time": -1.0}}
 _NUMBER = r"[-+]?(?:\d[\d_ ]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _WRITTEN = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
 _FACTOR = re.compile(r"([A-Za-zµ%]\w*)(?:\*\*(-?\d(?:\.\d)?))?")
+_SCALES = (
+    (1, 1000 * YEAR, "thousand years"), (3, YEAR, "years"), (1, DAY, "d"), (1, HOUR, "h"), (1, MINUTE, "min"),
+)  # fmt: skip
 _LONGEST_UNIT = 60
 _LEAST, _MOST = 1e-30, 1e30  # in base units: nothing real is beyond, and products of a few still are numbers
 
@@ -75,9 +77,10 @@ def _factor(unit: str) -> tuple[float, tuple[tuple[str, float], ...]]:
         if part == "1" and sign == "*" and len(parts) > 1:
             continue
         match = _FACTOR.fullmatch(part)
-        if match is None:
+        named = match and _named(match[1])
+        if not match or not named:
             raise ValueError(said)
-        one, kind = _named(match[1])
+        one, kind = named
         power = float(match[2] or 1) * (-1 if sign == "/" else 1)
         size *= one**power
         for name, exponent in _POWER_OF.get(kind, {kind: 1.0}).items():
@@ -85,8 +88,8 @@ def _factor(unit: str) -> tuple[float, tuple[tuple[str, float], ...]]:
     return size, tuple(sorted((name, exponent) for name, exponent in dimensions.items() if exponent))
 
 
-def _named(word: str) -> tuple[float, str]:
-    """Size and kind of one unit, with its prefix or as a plural."""
+def _named(word: str) -> tuple[float, str] | None:
+    """Size and kind of one unit, with its prefix or as a plural; ``None`` if it is none."""
     for name in (word, word[:-1] if word.endswith("s") and len(word) > 2 else word):
         if name in _UNITS:
             return _UNITS[name]
@@ -94,7 +97,7 @@ def _named(word: str) -> tuple[float, str]:
             if prefix and name.startswith(prefix) and name[len(prefix) :] in _UNITS:
                 size, kind = _UNITS[name[len(prefix) :]]
                 return times * size, kind
-    raise ValueError(f"expected a unit; got {word!r}")
+    return None
 
 
 def _unit_names() -> Iterable[str]:
@@ -136,11 +139,10 @@ class Unit:
             try:
                 scale, dimensions = _factor(unit)
             except ValueError as unreadable:
-                known = _unit_names()
                 words = re.findall(r"[A-Za-z%]+[0-9]?[A-Za-z]*", unit)
-                unknown = next((word for word in words if word not in known), unit)
+                unknown = next((word for word in words if not _named(word)), unit)
                 bits = re.fullmatch(r"([kMGTP]?)b(ps)?", unknown)  # bits or bytes: never guessed
-                hint = f"; write {bits[1]}bit or {bits[1]}B" if bits else did_you_mean(unknown, known)
+                hint = f"; write {bits[1]}bit or {bits[1]}B" if bits else did_you_mean(unknown, _unit_names())
                 raise ValueError(f"{expected}; got {written!r} with the unknown unit {unknown!r}{hint}") from unreadable
             if dimensions != (_factor(self.base)[1] if self.base else ()):
                 raise ValueError(f"{expected}; got {written!r}, which is not convertible to {self.base or 'a number'}")
@@ -223,11 +225,10 @@ def show(value: float, unit: str, digits: int = 3) -> str:
 
 
 def show_time(seconds: float) -> str:
-    """``61.4 d``, ``3.1 h``, ``26 s``: the largest unit that leaves a number of one or more."""
-    for size, unit in ((1000 * YEAR, "thousand years"), (3 * YEAR, "years"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if abs(seconds) >= size:
-            scale = {"thousand years": 1000 * YEAR, "years": YEAR}.get(unit, size)
-            value = seconds / scale
+    """``61.4 d``, ``3.1 h``, ``26 s``: the largest unit that leaves a number of one or more, years from three on."""
+    for times, size, unit in _SCALES:
+        if abs(seconds) >= times * size:
+            value = seconds / size
             return f"{value:,.1f} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
     return show(seconds, "s")
 

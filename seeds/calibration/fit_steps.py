@@ -142,7 +142,7 @@ class Rows:
     """The rows that are scored, and what the fit needs to know of each."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # scans are counted
+        self.outcomes = [one for one in outcomes if one.scored and not one.prediction.hybrid]  # those test step/scan.py
         self.about = pd.DataFrame(
             [
                 {

@@ -13,7 +13,7 @@ from simulator.report.words import count
 __all__ = ["scored"]
 
 _SHOWN_REASONS = 12
-_WIDEST = 42
+_WIDEST, _WIDEST_OF_SEVERAL = 42, 32  # of a group's name, and of each of its parts where it has several
 
 
 def _percent(value: float | None, sign: str = "") -> str:
@@ -26,6 +26,13 @@ _OF = {
 }
 
 
+def _named(group: str) -> str:
+    """A group's name, none of its parts so long that the others are pushed out."""
+    parts = group.split(" · ")
+    widest = _WIDEST if len(parts) == 1 else _WIDEST_OF_SEVERAL
+    return " · ".join(part if len(part) <= widest else part[: widest - 1] + "…" for part in parts)
+
+
 def _groups(groups: list[Mapping[str, Any]], rows: str, unit: str) -> RenderableType:
     made = table(
         f"errors in {unit} [%]", "inputs", rows, "median", "mean", "P90", "worst", "bias", "constant", "P90",
@@ -34,9 +41,8 @@ def _groups(groups: list[Mapping[str, Any]], rows: str, unit: str) -> Renderable
     )  # fmt: skip
     named = ""
     for score in groups:
-        name = score["group"] if len(score["group"]) <= _WIDEST else score["group"][: _WIDEST - 1] + "…"
         made.add_row(
-            "" if score["group"] == named else name, score["inputs"], count(score["rows"]),
+            "" if score["group"] == named else _named(score["group"]), score["inputs"], count(score["rows"]),
             _percent(score["median_pct"]), _percent(score["mean_pct"]), _percent(score["p90_pct"]),
             _percent(score["worst_pct"]), _percent(score["bias_pct"], "+"), _percent(score["baseline_median_pct"]),
             _percent(score["baseline_p90_pct"]), f"{score['in_interval_pct']:.0f}",

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator.errors import Fault, ScenarioError
-from simulator.scenario.change import apply, put
+from simulator.scenario.change import put
 from simulator.scenario.document import Document, Place
 from simulator.scenario.read import checked
 from simulator.scenario.schema import Scenario
 
-__all__ = ["changed", "document_of", "vary"]
+__all__ = ["document_of", "vary"]
 
 
 def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
@@ -33,17 +33,6 @@ def vary(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
         except ScenarioError as unknown:
             faults.extend(unknown.faults)
     return checked(document, faults)
-
-
-def changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
-    """The scenario with changes such as ``"site.pue=1.1"``, as :func:`simulator.scenario.read` makes them to its file.
-
-    Raises
-    ------
-    ScenarioError
-        Every change that names no path, and every value the schema or the catalogue refuses.
-    """
-    return checked(*apply(document_of(scenario), changes))
 
 
 def document_of(scenario: Scenario) -> Document:

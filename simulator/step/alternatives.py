@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.step.candidates import candidates, divisors, replicas, units
+from simulator.step.candidates import SHORTEST, candidates, divisors, filled, units
 from simulator.step.fitting import Answer, evaluate, those_that_fit
 from simulator.step.layout import RECOMPUTE, Layout, Layouts
 from simulator.step.machine import Machine
@@ -113,8 +113,8 @@ def _chunks(layers: int, L: Layout) -> int:
 def _refilled(layouts: list[Layout], accelerators: int, batch: int) -> list[Layout]:
     """The layouts with as many replicas as the other degrees leave room for; at least one."""
     L = Layouts.of(layouts)
-    data = replicas(np.floor(accelerators / (L.tensor * L.pipeline * L.context)), batch, L.microbatch, units(L))
-    return [replace(one, data=max(int(d), 1)) for one, d in zip(layouts, data, strict=True)]
+    data = filled(L, units(L), batch, accelerators, LayoutRequest())[0].data
+    return [replace(one, data=int(d)) for one, d in zip(layouts, data, strict=True)]
 
 
 def _as_few(
@@ -137,14 +137,14 @@ def _alternatives(
     machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, chosen: Answer, fitting: Evaluation | None
 ) -> Iterator[Alternative]:
     words, names, layouts = zip(*_neighbours(machine, model, recipe, chosen.layout), strict=True)
-    filled = _refilled(list(layouts), accelerators, recipe.batch)
+    others = _refilled(list(layouts), accelerators, recipe.batch)
     if chosen.layout.recompute_layers:
-        filled = _as_few(machine, model, recipe, filled, names)
-    blocked = [_blocked(machine, model, recipe, accelerators, one) for one in filled]
-    possible = [one for one, why in zip(filled, blocked, strict=True) if not why]
+        others = _as_few(machine, model, recipe, others, names)
+    blocked = [_blocked(machine, model, recipe, accelerators, one) for one in others]
+    possible = [one for one, why in zip(others, blocked, strict=True) if not why]
     evaluation = evaluate(machine, model, recipe, Layouts.of(possible)) if possible else None
     margins = iter(range(len(possible)))
-    for change, name, layout, why in zip(words, names, filled, blocked, strict=True):
+    for change, name, layout, why in zip(words, names, others, blocked, strict=True):
         best = _best(fitting, name, layout)
         retuned = None if best is None else best / chosen.step.total - 1
         if why or evaluation is None:
@@ -155,7 +155,17 @@ def _alternatives(
             yield Alternative(change, layout, None, f"does not fit by {show(-other.memory.margin, 'B')}", retuned)
         else:
             slower = other.step.total / chosen.step.total - 1
-            yield Alternative(change, layout, slower, _reason(machine, recipe, chosen, other), retuned)
+            if retuned is not None:  # what is fixed may lie outside of a free search, the change alone with it
+                retuned = min(retuned, slower)
+            reason = _reason(machine, recipe, chosen, other)
+            if retuned is None and slower < 0:
+                reason += _unsearched(recipe, layout)
+            yield Alternative(change, layout, slower, reason, retuned)
+
+
+def _unsearched(recipe: Recipe, layout: Layout) -> str:
+    """Why the search did not take a neighbour that is quicker."""
+    return ", parts too short to try" if layout.context > max(recipe.sequence // SHORTEST, 1) else "; not searched"
 
 
 def _blocked(machine: Machine, model: Transformer, recipe: Recipe, accelerators: int, layout: Layout) -> str:

@@ -17,10 +17,10 @@ from simulator.step.placement import chunked, dealt, ending
 from simulator.step.roofline import Numbers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-__all__ = ["Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
+__all__ = ["SHORTEST", "Combinations", "candidates", "combinations", "divisors", "filled", "replicas", "units"]
 
-
-_SHORTEST = 4096  # tokens of a part of a sequence; shorter ones leave attention too few keys
+SHORTEST = 4096
+"""Tokens of a part of a sequence, at least; shorter ones leave attention too few keys."""
 
 
 def divisors(number: int) -> list[int]:
@@ -53,6 +53,9 @@ def filled(
 ) -> tuple[Layouts, NDArray[np.bool_]]:
     """The layouts with as many replicas, by ``unit``, as there is room and work for, and which of them are possible."""
     room = np.floor(accelerators / (L.tensor * L.pipeline * L.context))
+    if L.two_way.any():  # DualPipe is fed from both ends, and what waits in the middle has to be paired
+        paired = np.floor(batch / (2 * L.pipeline * L.microbatch))
+        room = np.where(L.two_way, np.minimum(room, np.where(np.mod(L.pipeline, 2) == 0, paired, 0)), room)
     if request.data is None:
         data = replicas(room, batch, L.microbatch, unit)
         possible = data >= 1
@@ -62,8 +65,6 @@ def filled(
     data = np.maximum(data, 1)
     # ZeRO with one replica is no ZeRO; keep one spelling of it
     possible &= (L.zero == (1 if request.zero is None else request.zero)) | (data * L.context > 1)
-    if L.two_way.any():  # DualPipe is fed from both ends, and what waits in the middle has to be paired
-        possible &= ~L.two_way | ((np.mod(L.pipeline, 2) == 0) & (batch >= 2 * L.pipeline * data * L.microbatch))
     if request.shard:
         possible &= np.mod(data * L.context, L.shard) == 0
     return replace(L, data=data), possible
@@ -119,7 +120,7 @@ def _grid(
     tensor = [t for t in _powers(min(domain, 64)) if heads % t == 0]
     pipeline = _pick(r.pipeline, _stages(layers, r))
     cut = _chunks(layers, beside, pipeline, r)
-    context = _powers(max(recipe.sequence // _SHORTEST, 1))
+    context = _powers(max(recipe.sequence // SHORTEST, 1))
     expert = [e for e in divisors(experts) if e <= 256] if experts else [1]
     micro = _powers(min(recipe.batch, 8))
     kinds = (0, 2) if recipe.fused_attention and not gated else (0, 1, 2)

@@ -193,9 +193,8 @@ def kept(model: Transformer, recipe: Recipe, L: Layouts, drops: NDArray[np.bool_
         k [c h s + 2 g f + c f] / t
 
     with c bytes kept of an input of a product and g the matrices before the activation function, 2 g f more where what
-    that gets is bounded first.  The
-    experts' outputs are not kept: scaling by the router's weights is done before the second product.  What ``drops``
-    recomputes the activation function and keeps no result of it.
+    that gets is bounded first.  The experts' outputs are not kept: scaling by the router's weights is done before the
+    second product.  What ``drops`` recomputes the activation function and keeps no result of it.
     """
     c = PRECISIONS[recipe.precision].input_bytes
     f = float(model.expert_width)

@@ -113,9 +113,11 @@ def spread(model: Transformer, recipe: Recipe, layout: Layout) -> tuple[int, ...
 def chunked(layers: int, L: Layouts) -> Numbers:
     """Layers on a full stage if they are dealt out as evenly as can be: what whole chunks have to divide into.
 
-    So Megatron-LM demands it of the stages in between (recalled).
+    So Megatron-LM demands it of the stages in between (recalled); where there are none, of those with given layers.
+    At least 1, also of degrees that leave those in between nothing, which are refused elsewhere.
     """
     stated = 1 * (L.first_layers > 0) + (L.last_layers > 0)
     left = layers - L.first_layers - L.last_layers
     even = np.ceil(left / np.maximum(L.pipeline - stated, 1))
-    return np.where(L.pipeline > stated, even, L.first_layers)
+    ends = np.gcd(L.first_layers.astype(int), L.last_layers.astype(int))
+    return np.maximum(np.where(L.pipeline > stated, even, ends), 1)

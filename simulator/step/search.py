@@ -17,10 +17,9 @@ from simulator.step.placement import chunked, deal
 from simulator.units import show
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
-_ENDS = ("first", "last")
-
 __all__ = ["Obstacle", "check", "fastest", "fastest_of", "nearest", "obstacles"]
 
+_ENDS = ("first", "last")
 _FREE = LayoutRequest()  # nothing in it can be impossible
 
 
@@ -40,9 +39,12 @@ def fastest(
     if answer is None:
         layouts = candidates(machine, model, recipe, accelerators, request)
         if not len(layouts):
+            close = nearest(machine, model, recipe, accelerators, request)
             raise PlanError(
                 f"{model.name} on {accelerators} {machine.name}: no layout is possible with {_words(request)}; "
                 f"tensor × pipeline × context must not exceed {accelerators} accelerators"
+                + (", and shard has to divide data × context" if request.shard else "")
+                + (f"; the nearest layout that works is {close}" if close is not None else "")
             )
         raise PlanError(_does_not_fit(machine, model, recipe, accelerators, request, layouts))
     return answer
@@ -111,12 +113,21 @@ def obstacles(
         bounds = (
             ("zero", 1, "1 or less, for weights and gradients live outside already"),
             *((f"{kind}_layers", 0, "none, for weights stream through, not stages") for kind in ("recompute", *_ENDS)),
+            ("shard", 0, "none, for weights and gradients live outside already"),
         )
         wrong += [Obstacle(name, why, getattr(r, name)) for name, most, why in bounds if (getattr(r, name) or 0) > most]
+        none = "none, for weights stream through whole systems"
+        named = {"schedule": (None, "1f1b", "any"), "context_by": (None, "ring")}
+        wrong += [Obstacle(name, none, got) for name, usual in named.items() if (got := getattr(r, name)) not in usual]
     else:
         staged = Layouts.of([_staged(r)])
         held = int(deal(model, recipe, staged).fullest[0])
-        wrong += [*_misfits(r, held, model.heads), *_ends(r, model.layers)]
+        ends = _ends(r, model.layers)
+        wrong += [*_misfits(r, held, model.heads), *ends]
+        paired = 2 * (r.pipeline or 1) * (r.data or 1) * (r.microbatch or 1)
+        if r.schedule == "dualpipe" and (r.pipeline or 2) > 1 and paired > recipe.batch:
+            both = f"at most the global batch of {recipe.batch} sequences, for dualpipe feeds both ends"
+            wrong.append(Obstacle("2 × pipeline × data × microbatch", both, paired))
         experts = f"a divisor of {model.experts} experts" if model.experts else "1, for there are no experts"
         if r.tensor and model.heads % r.tensor:
             wrong.append(Obstacle("tensor", f"a divisor of {model.heads} heads", r.tensor))
@@ -124,7 +135,8 @@ def obstacles(
         if chunks > model.layers:
             wrong.append(Obstacle("pipeline × interleave", f"at most {model.layers} layers", chunks))
         whole = int(chunked(model.layers, staged)[0])
-        if r.interleave and r.interleave > 1 and whole % r.interleave:
+        known = not ends and (r.pipeline or not (r.first_layers or r.last_layers))  # what the stages in between hold
+        if known and r.interleave and r.interleave > 1 and whole % r.interleave:
             wrong.append(Obstacle("interleave", f"a divisor of the {whole} layers of a stage", r.interleave))
         if r.context and r.context > recipe.sequence:
             wrong.append(Obstacle("context", f"at most the {recipe.sequence} tokens of a sequence", r.context))

@@ -120,11 +120,11 @@ def _data_parallel(
     gradients of each microbatch; 3 also gathers the weights for each microbatch, forward and backward (and once more
     for full recomputation where each tensor is gathered by itself and let go at once, as early DeepSpeed does).
     With overlap, what one microbatch's forward and backward on the slowest stage can hide, for which the others wait
-    (``window``), is hidden, but for the last bucket;
-    ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage has done with one of its v chunks while a round of
-    p microbatches still computes the others, so that (v − 1)/v of the round hides too.  Sharded over fewer ranks than
-    there are (HSDP), the parts of gradients are summed over the groups once a step.  ``machine.hidden`` is the share
-    that a family can hide at best; what is hidden slows what hides it by the software's ``contention``.
+    (``window``), is hidden, but for the last bucket; ZeRO 2 and 3 hide behind all microbatches.  An interleaved stage
+    has done with one of its v chunks while a round of p microbatches still computes the others, so that (v − 1)/v of
+    the round hides too.  Sharded over fewer ranks than there are (HSDP), the parts of gradients are summed over the
+    groups once a step.  ``machine.hidden`` is the share that a family can hide at best; what is hidden slows what hides
+    it by the software's ``contention``.
 
     Source
     ------

@@ -89,7 +89,7 @@ def _accelerators() -> dict[str, str]:
 
 
 _NOISE = re.compile(
-    "nvidia|amd|instinct|intel|habana|google|cloud|aws|tesla|cerebras|huawei|gpu|tensor|core|oam|hgx|dgx|ac|nvl8|nvl72|"
+    "nvidia|amd|instinct|intel|habana|google|cloud|aws|tesla|cerebras|huawei|gpu|oam|hgx|dgx|ac|nvl8|nvl72|"
     "hbm[23]e?|data|center|hopper|ampere|blackwell|superchip|chip"
 )
 _TELLING = re.compile(r"\d\s*gb|pcie|sxm|\b(?:nvl|gcd|tile|core)\b|\d\s*w\b", re.IGNORECASE)
@@ -98,6 +98,7 @@ _TELLING = re.compile(r"\d\s*gb|pcie|sxm|\b(?:nvl|gcd|tile|core)\b|\d\s*w\b", re
 def _words(name: str) -> frozenset[str]:
     """What a name says, whatever the order: ``H100 80GB SXM5`` and ``NVIDIA H100-SXM-80GB HBM3`` are one."""
     name = re.sub(r"(\d)\s+gb\b", r"\1gb", name.casefold())
+    name = re.sub(r"tensor[ -]?cores?\b", "", name)  # of a GPU; one of the cores of a chip is another part
     words = (re.sub(r"^sxm\d$", "sxm", word) for word in re.findall(r"[a-z0-9]+", name))
     return frozenset(word for word in words if not _NOISE.fullmatch(word))
 

@@ -19,7 +19,7 @@ from simulator.step.timing import Evaluation
 from simulator.validation.filling import DECIDING, MODERN, Habits, habits, recompute, sharded, zero
 from simulator.validation.machines import Found, found
 from simulator.validation.names import hybrid, known
-from simulator.validation.rows import Inputs, UnreadableError
+from simulator.validation.rows import UNSAID, Inputs, UnreadableError
 from simulator.validation.shapes import shape
 from simulator.workload import LayoutRequest, Recipe, Software, Transformer
 
@@ -84,6 +84,7 @@ def predict(inputs: Inputs) -> Prediction:
     layouts = _staged(_layouts(inputs, on, model, recipe, usual, count, filled), model.layers)
     stands_in = hybrid(inputs.model) and not model.scan_layers
     remarks = ["a Mamba hybrid taken as a transformer of its size"] if stands_in else []
+    remarks += _not_understood(inputs)
     if inputs.dp is not None and "dp" in filled:
         remarks.append(f"dp {inputs.dp} contradicts {count} accelerators and was computed anew")
     with np.errstate(all="ignore"):  # what overflows is refused below
@@ -115,6 +116,13 @@ def predict(inputs: Inputs) -> Prediction:
         layout=str(layouts[best]),
         remarks=tuple(remarks),
     )
+
+
+def _not_understood(inputs: Inputs) -> list[str]:
+    """Free text that names no setting known, so that the setting was filled as if there were none."""
+    said = (("zero_stage_or_fsdp", inputs.zero_stage_or_fsdp, zero), ("recompute", inputs.recompute, recompute))
+    return [f"{column}: {text[:40]!r} is not understood"
+            for column, text, setting in said if text.casefold() not in UNSAID and setting(text) is None]  # fmt: skip
 
 
 def _best(evaluation: Evaluation) -> tuple[int, bool]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 __all__ = [
-    "MEASURED", "NEEDED", "Inputs", "Measured", "Row", "UnreadableError", "fault_of", "header", "lines", "parse",
-    "positive", "read", "values",
+    "MEASURED", "NEEDED", "UNSAID", "Inputs", "Measured", "Row", "UnreadableError", "fault_of", "header", "lines",
+    "parse", "positive", "read", "values",
 ]  # fmt: skip
 
 MEASURED = (
@@ -109,7 +109,7 @@ _LARGEST = {
 }  # fmt: skip
 _LARGEST_DEGREE = 1_000_000
 _LEAST, _MOST = 1e-9, 1e15  # of a measurement: seconds, tokens per second, TFLOP/s, hours or per cent
-_UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
+UNSAID = ("", "-", "–", "?", "n/a", "unknown", "not stated")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAY_BE_ZERO = ("n_experts", "experts_topk")
 
@@ -119,7 +119,7 @@ def _shown(written: str) -> str:
 
 
 def _number(column: str, written: str) -> float | None:
-    if written.casefold() in _UNSAID:
+    if written.casefold() in UNSAID:
         return None
     try:
         value = float(written.replace(",", "") if _THOUSANDS.fullmatch(written) else written)
@@ -142,7 +142,7 @@ def _whole(column: str, written: str) -> int | None:
 
 def _flag(column: str, written: str) -> bool | None:
     said = written.casefold()
-    if said in _UNSAID:
+    if said in UNSAID:
         return None
     if re.fullmatch(r"true|t|yes|y|on|1(?:\.0)?|enabled|megatron.*|ulysses.*|ring.*|[imf]sp", said):
         return True

@@ -116,7 +116,7 @@ class Transformer(CatalogueEntry):
     @property
     def expert_layers(self) -> int:
         """Layers whose feed-forward part is made of experts."""
-        return ((self.ffn_layers or self.layers) - self.dense_layers) // self.expert_every if self.experts else 0
+        return (self.fed - self.dense_layers) // self.expert_every if self.experts else 0
 
     @property
     def expert_input(self) -> int:
@@ -172,7 +172,7 @@ class Transformer(CatalogueEntry):
     @property
     def expert_parameters(self) -> int:
         """Weights of one routed expert."""
-        return (3 if self.gated else 2) * (self.expert_latent or self.hidden) * self.expert_width
+        return (3 if self.gated else 2) * self.expert_input * self.expert_width
 
     @property
     def embedding_parameters(self) -> int:

@@ -144,14 +144,15 @@ def test_a_delivery_uses_up_hazard_faster_but_does_not_draw_it_anew():
     assert struck == pytest.approx(alone * 0.75)
 
 
-def test_the_garbage_collector_is_as_it_was_after_a_run_and_after_one_that_fails():
+@pytest.mark.parametrize(("begin", "collecting"), [(gc.enable, True), (gc.disable, False)], ids=["on", "off"])
+def test_the_garbage_collector_is_as_it_was_after_a_run_and_after_one_that_fails(begin, collecting):
     made = plan([pool((0.0, 4))], [job(1e6, rung(4))])
-    for collecting in (True, False):
-        (gc.enable if collecting else gc.disable)()
-        try:
-            simulate(made)
-            with pytest.raises(PlanError):
-                simulate(replace(made, causes=(Cause("storm", 1e9, 0.0, 0.0),)))
-            assert gc.isenabled() is collecting
-        finally:
-            gc.enable()
+    begin()
+    try:
+        simulate(made)
+        assert gc.isenabled() is collecting
+        with pytest.raises(PlanError):
+            simulate(replace(made, causes=(Cause("storm", 1e9, 0.0, 0.0),)))
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()

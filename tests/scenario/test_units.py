@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.units import base_value, ratio
+from simulator.units import Unit, base_value, ratio
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,11 @@ def test_a_quantity_is_read_in_base_units(written, value):
 def test_what_is_no_unit_is_refused(written):
     with pytest.raises(ValueError, match="expected a"):
         base_value(written)
+
+
+def test_of_several_words_the_one_that_is_no_unit_is_named():
+    with pytest.raises(ValueError, match="unknown unit 'ago'"):
+        Unit("second", "time", "90 min").parse("5 mins ago")
 
 
 def test_units_of_one_kind_have_a_ratio_whatever_they_are_made_of():

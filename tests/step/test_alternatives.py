@@ -63,6 +63,20 @@ def test_no_neighbour_that_the_search_could_have_taken_is_faster(h100, model):
         assert other.slower is None or other.retuned is None or other.retuned <= other.slower + 1e-9, other
 
 
+def test_a_quicker_neighbour_that_the_search_leaves_out_says_so(h100):
+    _, _, found = explained(h100, DENSE, replace(RECIPE, batch=512), 16384)
+    said = {one.change: one.reason for one in found.alternatives if one.slower is not None and one.slower < 0}
+    assert said["CP 4"].endswith(", parts too short to try")
+    assert all(reason.endswith("; not searched") for change, reason in said.items() if change != "CP 4")
+
+
+def test_where_two_stages_hold_all_layers_more_would_hold_none(h100):
+    _, _, found = explained(h100, SMALL, RECIPE, 256, LayoutRequest(pipeline=2, first_layers=16, last_layers=16))
+    other = next(one for one in found.alternatives if one.change == "PP 4")
+    assert other.slower is None
+    assert other.reason.startswith("needs at most 30 of 32 layers, for each other stage needs one")
+
+
 def test_twice_the_tensor_group_would_leave_the_nvlink_domain(llama):
     other = next(one for one in llama[2].alternatives if one.change == "TP 16")
     assert other.slower > 0

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine
+from simulator.step.alternatives import choice
 from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.memory import footprint
 from simulator.step.placement import deal, dealt, ending, spread
 from simulator.step.timing import cut, stage
@@ -183,13 +185,21 @@ def test_what_a_request_says_of_the_ends_is_kept(h100):
             LayoutRequest(pipeline=1, last_layers=3),
             "pipeline: expected at least 2, for layers of the first or the last of several stages are set; got 1",
         ),
+        (LayoutRequest(pipeline=1, last_layers=2, tensor=8, recompute_layers=0), "pipeline: expected at least 2"),
         (
             LayoutRequest(pipeline=2, first_layers=3, last_layers=4),
             r"first_layers \+ last_layers: expected all 32 layers",
         ),
         (LayoutRequest(pipeline=16, first_layers=20), "first_layers: expected at most 17 of 32 layers, .* got 20"),
         (LayoutRequest(last_layers=40), "last_layers: expected at most 31 of 32 layers"),
+        (
+            LayoutRequest(pipeline=2, last_layers=40, tensor=5, interleave=3),
+            "last_layers: expected at most 31 of 32 layers, for each other stage needs one; got 40\n"
+            ".*tensor: expected a divisor of 32 heads; got 5\n.*nearest",
+        ),
         (LayoutRequest(pipeline=4, last_layers=2, interleave=4), "interleave: expected a divisor of the 10 layers"),
+        (LayoutRequest(tensor=7, pipeline=4, first_layers=16, last_layers=16), "last_layers: expected at most 30"),
+        (LayoutRequest(pipeline=2, first_layers=12, last_layers=20, interleave=3), "a divisor of the 4 layers"),
     ],
 )
 def test_ends_that_cannot_be_are_refused_and_the_nearest_that_can_is_named(h100, request_, says):
@@ -198,6 +208,32 @@ def test_ends_that_cannot_be_are_refused_and_the_nearest_that_can_is_named(h100,
     assert "the nearest layout that works is TP" in str(refused.value)
 
 
+def test_two_stages_that_hold_everything_have_neighbours_to_be_compared_with(h100):
+    request = LayoutRequest(pipeline=2, first_layers=15, last_layers=17)
+    chosen = fastest(h100, SMALL, RECIPE, 1024, request)
+    fitting = those_that_fit(h100, SMALL, RECIPE, candidates(h100, SMALL, RECIPE, 1024, request), request)
+    others = {one.change: one for one in choice(h100, SMALL, RECIPE, 1024, request, chosen, fitting).alternatives}
+    assert others["PP 4"].reason == "needs at most 30 of 32 layers, for each other stage needs one"
+
+
+def test_chunks_can_be_asked_for_beside_ends_where_the_stages_are_left_open(h100):
+    found = fastest(h100, LLAMA, RECIPE, 4096, LayoutRequest(first_layers=7, last_layers=7, interleave=8))
+    assert (found.layout.pipeline, found.layout.interleave) == (16, 8)
+
+
 def test_a_machine_without_stages_has_no_ends():
     with pytest.raises(PlanError, match="last_layers: expected none, for weights stream through, not stages; got 2"):
         fastest(on("CS-3", "swarmx", "fp16"), SMALL, replace(RECIPE, precision="fp16"), 8, LayoutRequest(last_layers=2))
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (LayoutRequest(schedule="dualpipe"), "schedule: expected none, .* got dualpipe"),
+        (LayoutRequest(shard=2), "shard: expected none, .* got 2"),
+        (LayoutRequest(context_by="all-to-all"), "context_by: expected none, .* got all-to-all"),
+    ],
+)
+def test_a_machine_without_stages_ignores_no_setting(request_, says):
+    with pytest.raises(PlanError, match=says):
+        fastest(on("CS-3", "swarmx", "fp16"), SMALL, replace(RECIPE, precision="fp16"), 8, request_)

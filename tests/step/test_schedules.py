@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from simulator.errors import PlanError
 from simulator.hardware import Accelerator, Fabric, Node
 from simulator.step import Layout, Layouts, evaluate, fastest, machine
+from simulator.step.alternatives import choice
 from simulator.step.candidates import candidates
+from simulator.step.fitting import those_that_fit
 from simulator.step.pipeline import bubble, transfers
 from simulator.workload import LayoutRequest, Recipe, Transformer
 
@@ -114,12 +116,34 @@ def test_a_search_tries_other_schedules_only_when_asked(h100):
             LayoutRequest(schedule="zero-bubble", pipeline=9, interleave=2),
             "expected 1, for zero-bubble has one chunk a stage; got 2",
         ),
+        (
+            LayoutRequest(schedule="dualpipe", pipeline=8, data=16, microbatch=8),
+            f"at most the global batch of {RECIPE.batch} sequences, for dualpipe feeds both ends; got 2048",
+        ),
         (LayoutRequest(data=64, shard=24), "expected a divisor of data × context = 64 ranks; got 24"),
     ],
 )
 def test_what_a_schedule_or_a_shard_cannot_have_is_refused(h100, request_, says):
     with pytest.raises(PlanError, match=says):
         fastest(h100, LLAMA, RECIPE, 2048, request_)
+
+
+def test_dualpipe_takes_as_many_replicas_as_its_batch_can_pair(h100):
+    recipe = replace(RECIPE, batch=1000)
+    request = LayoutRequest(schedule="dualpipe", tensor=8, pipeline=16, context=1, microbatch=1)
+    taken = candidates(h100, LLAMA, recipe, 8192, request)
+    assert set(taken.data) == {31.0}
+    chosen = fastest(h100, LLAMA, recipe, 8192, request)
+    fitting = those_that_fit(h100, LLAMA, recipe, taken, request)
+    others = choice(h100, LLAMA, recipe, 8192, request, chosen, fitting).alternatives
+    staged = next(one for one in others if one.change == "PP 32")
+    assert staged.layout.data == 15
+    assert all(one.retuned <= one.slower for one in others if None not in (one.retuned, one.slower))
+
+
+def test_what_no_combination_can_have_is_refused_with_the_nearest_that_works(h100):
+    with pytest.raises(PlanError, match=r"shard has to divide data × context; the nearest layout that works is TP"):
+        fastest(h100, LLAMA, RECIPE, 2048, LayoutRequest(shard=5000))
 
 
 def test_sharding_inside_a_node_trades_memory_for_traffic(h100):

@@ -13,7 +13,7 @@ import pytest
 from simulator import scenario as scenarios
 from simulator.errors import SimulatorError
 from simulator.plan import plan
-from simulator.scenario import changed, digest, read
+from simulator.scenario import digest, read
 from simulator.study import load
 from simulator.study import sweep as loop
 from simulator.study.design import design_of
@@ -21,7 +21,7 @@ from simulator.study.engines import engine
 from simulator.study.file import study_of
 from simulator.study.findings import command, overview
 from simulator.study.replicate import replicate
-from simulator.study.task import Outcome, Tasks, perform
+from simulator.study.task import Outcome, Tasks, Work, _planned, perform
 
 SCALES = "failures.scale=0.5,1,2"
 
@@ -63,8 +63,10 @@ def test_a_task_is_the_run_that_the_printed_command_gives(store):
     frame = load(store)
     row = frame.iloc[3]
     assert row["command"] == "simgpu run aws-p5 --set 'horizon=90 d' --set failures.scale=1 --seed " + str(row["seed"])
-    scenario = read("aws-p5", changes=["horizon=90 d", "failures.scale=1"])
-    assert digest(scenario) == digest(changed(read("aws-p5"), ["horizon=90 d", "failures.scale=1"]))
+    changes = ("horizon=90 d", "failures.scale=1")
+    scenario = read("aws-p5", changes=changes)
+    base = read("aws-p5")
+    assert _planned(Work(digest(base), "simulate", ("cost",), base), changes).scenario == digest(scenario)
     summary = replicate(plan(scenario), 2).ensemble.summaries[1]
     assert summary.seed == row["seed"]
     assert summary.cost_usd == row["cost_usd"]

@@ -223,6 +223,16 @@ def test_what_decides_makes_a_row_inferred():
         assert not made.stated
 
 
+def test_text_that_names_no_setting_is_said_to_have_been_filled():
+    for column in ("recompute", "zero_stage_or_fsdp"):
+        made = predict(inputs(**{column: "gibberish"}))
+        assert f"{column}: 'gibberish' is not understood" in made.remarks
+        assert column in made.inferred
+        unsaid = predict(inputs(**{column: "n/a"}))
+        assert made.step_time_s == unsaid.step_time_s
+        assert not any("understood" in remark for remark in unsaid.remarks)
+
+
 def test_groups_go_from_narrow_to_wide():
     made = predict(inputs())
     assert groups(made) == ("ampere-inferred-dense", "ampere-dense", "ampere")

@@ -37,7 +37,7 @@ def test_their_median_error_is_below_six_percent():
 
 
 def test_h100_rows_of_the_megatron_readme_and_llama_3_have_a_small_median_error():
-    """Worst: the smallest model (launch-bound) and 8,192 accelerators, where our count of memory allows no chunks."""
+    """Worst: the smallest model, launch-bound."""
     errors = [abs(error(one)) for one in by_source("Megatron-LM README H100", "Llama Team")]
     assert len(errors) == 19
     assert median(errors) < 0.10

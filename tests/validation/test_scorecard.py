@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from simulator.errors import SimulatorError
+from simulator.report.scored import scored
 from simulator.validation import measurements, read, scorecard, validate
 from simulator.validation.baseline import constant_utilisation
 from simulator.validation.scorecard import TARGETS
@@ -126,6 +128,18 @@ def test_scores_are_of_the_rows_they_name():
 def test_groups_by_two_columns_are_their_pairs():
     card = scorecard(OUTCOMES, ["accelerator", "precision"])
     assert any(score.group == "H100-SXM · fp8" for score in card.groups)
+
+
+def test_groups_that_differ_in_their_last_column_do_so_on_the_screen():
+    """However long the name of the source is, the release of the framework is to be seen."""
+    card = scorecard(OUTCOMES, ["source", "framework"])
+    console = Console(width=120, color_system=None)
+    with console.capture() as captured:
+        console.print(scored({"file": "x", "kind": "steps", **card.to_dict()}))
+    screen = captured.get()
+    releases = {part for score in card.groups for part in re.findall(r"NeMo (2[56]\.\d\d(?:\.\d\d)?)$", score.group)}
+    assert len(releases) > 3
+    assert all(release in screen for release in releases)
 
 
 def test_an_unknown_column_is_refused_with_the_nearest():

@@ -33,14 +33,18 @@ def inputs(**changed):
         ("GH200 120GB", "GH200"), ("TPU v7x", "TPU-v7"), ("TPU7x (Ironwood)", "TPU-v7"), ("TPU v5 lite", "TPU-v5e"),
         ("MI250X (GCD)", "MI250X-GCD"), ("Instinct MI300X OAM", "MI300X"), ("HL-225", "Gaudi2"),
         ("Cerebras WSE-3 (CS-3)", "WSE-3"), ("Intel GPU Max 1550 (tile)", "Intel-Max-1550-tile"),
-        ("H100-SXM (GH200)", "GH200"),
+        ("H100-SXM (GH200)", "GH200"), ("NVIDIA H100 Tensor Core GPU", "H100-SXM"), ("AWS Trainium1 chip", "Trainium1"),
+        ("Trainium1 core", "Trainium1-core"),
     ],
 )  # fmt: skip
 def test_a_part_is_found_by_what_it_is_called(written, name):
     assert accelerator(written).name == name
 
 
-@pytest.mark.parametrize("written", ["A100 custom 64GB", "V100-16GB", "A100-PCIe", "H20", "RTX 4090", "TPUv2", "???"])
+@pytest.mark.parametrize(
+    "written",
+    ["A100 custom 64GB", "V100-16GB", "A100-PCIe", "H20", "RTX 4090", "TPUv2", "TPU v3 core", "Trainium2 core", "???"],
+)
 def test_a_part_of_another_kind_or_an_unclear_one_is_not_taken_for_it(written):
     with pytest.raises(UnreadableError, match="is not in the catalogue"):
         accelerator(written)
