@@ -164,7 +164,7 @@ def planned(
         parts += ["", told] if told is not None else []
     note = "expected in closed form; waiting for nodes and running degraded are left to simgpu run"
     parts += ["", _outlooks(plan, best, expected), Text(note, style="dim")]
-    if (row.accelerators, row.goodput) != (plan.jobs[0].rungs[0].accelerators, expected.goodput):
+    if row.goodput != expected.goodput:
         parts.append(Text(_row(row), style="dim"))
     return Group(*parts)
 
@@ -174,7 +174,7 @@ def _row(row: Point) -> str:
     said = [f"{count(row.accelerators)} accelerators", percent(row.goodput) + " goodput"]
     if row.time_to_train_d is not None and row.cost_usd is not None:
         said += [days(row.time_to_train_d * DAY), money(row.cost_usd)]
-    return f"studies try the full sizes alone, not those that failures leave: {', '.join(said)}"
+    return f"studies try full sizes alone: {', '.join(said)}"
 
 
 def as_dict(

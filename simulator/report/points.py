@@ -170,5 +170,9 @@ class Points:
         lowest, highest = axis.values <= edges[0], axis.values >= edges[1]
         return Ends(
             axis.title, float(self.value[lowest].mean()), float(self.value[highest].mean()),
-            f"up to {edges[0]:,.3g}", f"from {edges[1]:,.3g}",
+            f"up to {_short(edges[0])}", f"from {_short(edges[1])}",
         )  # fmt: skip
+
+
+def _short(value: float) -> str:
+    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ def quoted(name: str) -> str:
 
 def connect(path: Path, mode: str, *, shared: bool = False) -> sqlite3.Connection:
     """An open file; with mode ``ro`` nobody can write through it, ``shared``: for more than one thread."""
+    if mode == "ro" and path.with_name(f"{path.name}-journal").exists():
+        # of a process killed while it put the log away: whoever reads first takes that back, which needs the right to
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)) as db:
+            db.execute("SELECT count(*) FROM sqlite_schema")
     address = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=10, check_same_thread=not shared)
 

@@ -41,7 +41,7 @@ def test_the_command_of_a_row_in_closed_form_gives_that_row_again():
             row[["time_to_train_d", "cost_usd", "goodput", "mfu"]]
         )
         assert point["accelerators"] > found["jobs"][0]["sizes"][0]["accelerators"]
-        said = f"not those that failures leave: {point['accelerators']:,} accelerators"
+        said = f"studies try full sizes alone: {point['accelerators']:,} accelerators"
         assert said in " ".join(_invoke(*words).stdout.split())
 
 

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -81,7 +82,7 @@ def test_a_sweep_killed_at_any_moment_loses_nothing_that_was_saved_and_does_noth
         assert process.exitcode in (0, -signal.SIGKILL)
         if not path.exists() or not path.stat().st_size:
             continue
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        with closing(tables.connect(path, "ro")) as db:
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             there = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             now = db.execute("SELECT count(*) FROM tasks").fetchone()[0] if there else 0
@@ -228,6 +229,17 @@ def test_a_sweep_that_ends_early_says_why_and_nothing_of_joblib(path, recwarn, m
         loop.sweep(study(), path, replace(chosen, near=False), performer=numbered)
     gc.collect()
     assert not [str(one.message) for one in recwarn]
+
+
+def test_a_store_whose_sweep_was_killed_while_it_put_the_log_away_can_be_read(filled):
+    hot = (
+        "import os, signal, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN EXCLUSIVE'); "
+        "db.execute('UPDATE tasks SET took_s = 7, reason = hex(zeroblob(400))'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", hot, str(filled)], check=False)
+    assert filled.with_name("study.db-journal").exists()
+    assert query(filled, "SELECT count(*), max(length(reason)) FROM tasks")[1] == [(150, 0)]
 
 
 def test_two_sweeps_do_not_fill_one_store(path):
