@@ -6,19 +6,19 @@ An engine takes calls of a function of this package and gives back their results
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from joblib import Parallel, cpu_count, delayed
 
 from simulator.errors import SimulatorError
+from simulator.study.interrupts import deaf, unheard
 
 __all__ = ["Engine", "Name", "engine"]
 
@@ -54,7 +54,8 @@ class Engine:
             pre_dispatch=ahead,
             **self.options,
         )
-        results = parallel(delayed(function)(*call) for call in calls)
+        with unheard() if self.backend == "loky" and self.workers > 1 else nullcontext():
+            results = parallel(delayed(function)(*call) for call in calls)
         try:
             for result in results:  # noqa: UP028  `yield from` closes joblib's generator before warnings are off
                 yield result
@@ -98,7 +99,7 @@ def engine(name: Name, *, workers: int | None = None, address: str | None = None
 
 def _begin(coordinator: int) -> None:
     """Ctrl-C is for the process that was asked, which tells its workers when to end; they do not outlive it either."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deaf()
     threading.Thread(target=_follow, args=(coordinator,), daemon=True).start()
 
 

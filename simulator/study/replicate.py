@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import warnings
 from collections import deque
@@ -24,6 +23,7 @@ from simulator.results.ensemble import Ensemble, statistic
 from simulator.results.series import course, series
 from simulator.results.spread import Curve, curve
 from simulator.results.summary import Summary, summarise
+from simulator.study.interrupts import deaf, unheard
 
 __all__ = ["Replication", "replicate", "seed_of"]
 
@@ -119,10 +119,11 @@ def _others(plan: Plan, replicas: int, workers: int) -> Generator[tuple[Summary,
 def _shared(plan: Plan, numbers: range, workers: int, task: int) -> Generator[tuple[Summary, Curve], None, None]:
     """The replicas of these numbers, in their order, from processes that take so many at a time."""
     done = 0
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=deaf)
     try:
         tasks = (numbers[first : first + task] for first in range(0, len(numbers), task))
-        waiting = deque(pool.submit(_some, plan, some) for some in islice(tasks, 2 * workers))
+        with unheard():
+            waiting = deque(pool.submit(_some, plan, some) for some in islice(tasks, 2 * workers))
         while waiting:
             for one in waiting.popleft().result():
                 done += 1
@@ -133,11 +134,6 @@ def _shared(plan: Plan, numbers: range, workers: int, task: int) -> Generator[tu
     finally:
         pool.shutdown(cancel_futures=True)  # what is under way takes a quarter of a second
     yield from (_one(plan, number) for number in numbers[done:])
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the process that was asked; its workers end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _spread(summaries: Sequence[Summary]) -> float:
