@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from simulator.errors import did_you_mean
 
 __all__ = [
-    "DAY", "HOUR", "MINUTE", "YEAR",
+    "DAY", "HOUR", "MEGA", "MINUTE", "TONNE", "YEAR",
     "Area", "Bytes", "CarbonIntensity", "CarbonMass", "Count", "DataRate", "Dollars", "DollarsPerSecond",
     "DollarsPerWatt", "DollarsPerWattSecond", "Energy", "EnergyPrice", "Flop", "FlopRate", "Fraction", "Metres", "Rate",
     "Ratio", "Seconds", "Tokens", "Unit", "Watts", "base_value", "quantity", "ratio", "show", "show_time",
@@ -27,6 +27,7 @@ MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
 YEAR = 365.25 * DAY
+MEGA, TONNE = 1e6, 1e3  # what tables show: MW of W, MWh of 3,600 J, tCO2e of kgCO2e
 
 _PREFIXES = {
     "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21,

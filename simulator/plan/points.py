@@ -11,11 +11,9 @@ from simulator.errors import SimulatorError
 from simulator.plan.build import plan
 from simulator.plan.outlook import outlook
 from simulator.scenario import Scenario
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA, TONNE
 
 __all__ = ["Point", "point", "points"]
-
-_MEGA, _TONNE = 1e6, 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,10 @@ def point(scenario: Scenario) -> Point:
         finish_date=_date(made.start, ahead.finish),
         time_to_train_d=ahead.finish / DAY if ends else None,
         cost_usd=ahead.cost if ends else None,
-        cost_usd_per_million_tokens=ahead.cost / (tokens / _MEGA) if ends else None,
-        energy_MWh=ahead.energy / (_MEGA * HOUR) if ends else None,
-        peak_power_MW=ahead.peak / _MEGA,
-        carbon_tCO2e=ahead.carbon / _TONNE if ends else None,
+        cost_usd_per_million_tokens=ahead.cost / (tokens / MEGA) if ends else None,
+        energy_MWh=ahead.energy / (MEGA * HOUR) if ends else None,
+        peak_power_MW=ahead.peak / MEGA,
+        carbon_tCO2e=ahead.carbon / TONNE if ends else None,
     )
 
 

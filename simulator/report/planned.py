@@ -21,14 +21,14 @@ from simulator.report.pools import curtailed, dealt, shares_dict, without
 from simulator.report.tables import table
 from simulator.report.words import amount, count, days, duration, energy, money, percent, tokens, training_rate
 from simulator.step import Memory
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA
 
 __all__ = ["as_dict", "planned"]
 
 _BAR, _FULL = 28, 10  # characters of a whole step, of a full memory
 _STAGES = {"first": "first stage", "middle": "between", "last": "last stage", "all": "each accelerator"}
 _SHORT = {"gradients": "grads", "optimizer": "optim.", "activations": "activ."}
-MEGA, GIGA = 1e6, 1e9
+GIGA = 1e9
 
 
 def _bar(begin: float, end: float, whole: float, ascii_only: bool) -> str:

@@ -39,15 +39,12 @@ from simulator.results.expectations import Verdict
 from simulator.results.projection import Projection
 from simulator.results.queue import QueueSummary
 from simulator.results.summary import JobSummary, Summary
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA, TONNE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Answer", "answer", "headline"]
-
-MEGA = 1e6
-TONNE = 1000.0
 
 
 @dataclass(frozen=True)

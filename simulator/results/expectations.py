@@ -9,12 +9,9 @@ from math import inf
 from simulator.results.ensemble import statistic
 from simulator.results.summary import Summary
 from simulator.scenario.expectation import Expectation
-from simulator.units import HOUR
+from simulator.units import HOUR, MEGA, TONNE
 
 __all__ = ["Verdict", "judge", "measured"]
-
-MEGA = 1e6
-TONNE = 1000.0
 
 
 @dataclass(frozen=True, slots=True)

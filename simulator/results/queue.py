@@ -14,7 +14,7 @@ from simulator.plan.model import Plan, split
 from simulator.plan.queue import QueueJobs
 from simulator.results.columns import names
 from simulator.results.series import Series
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA, TONNE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,6 @@ __all__ = [
     "summarise_queue",
 ]  # fmt: skip
 
-MEGA = 1e6
-TONNE = 1000.0
 _SHORT = 10.0  # a job that is shorter counts as this long when slowdowns are taken [s]
 _STEP = 8  # size classes: 1, 2–8, 9–64, 65–512 …
 

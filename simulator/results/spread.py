@@ -13,14 +13,13 @@ from simulator.plan.model import Plan
 from simulator.results.columns import names
 from simulator.results.series import Series
 from simulator.results.timeline import costs
-from simulator.units import DAY
+from simulator.units import DAY, MEGA
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Curve", "curve", "spread"]
 
-MEGA = 1e6
 _KEPT = 256  # points of a replica: finer than a figure shows, and a thousand replicas stay under 10 MB
 _DRAWN = 128
 

@@ -14,12 +14,9 @@ from simulator.plan.model import Plan
 from simulator.results.projection import project
 from simulator.results.series import Series, course, series
 from simulator.results.timeline import LOST, activity_seconds, bill_of, carbon, dates, energy_cost, wall_time
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA, TONNE
 
 __all__ = ["JobSummary", "Summary", "summarise"]
-
-MEGA = 1e6
-TONNE = 1000.0
 
 
 @dataclass(frozen=True, slots=True)

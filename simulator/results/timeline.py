@@ -15,7 +15,7 @@ from simulator.engine.log import Activity, Interval, Log, Tally
 from simulator.plan.model import Plan
 from simulator.results.columns import names
 from simulator.results.series import Series, series
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ __all__ = [
     "timeline", "wall_time",
 ]  # fmt: skip
 
-MEGA = 1e6
 LOST = tuple(activity for activity in Activity if activity is not Activity.COMPUTE)
 _FAILED = ("interruption", "setback")
 _STOPS = (*_FAILED, "planned stop")

@@ -9,12 +9,11 @@ from simulator.plan import Plan, Point
 from simulator.results.columns import FRAMES, Column
 from simulator.results.ensemble import flat
 from simulator.results.summary import Summary
-from simulator.units import DAY, HOUR
+from simulator.units import DAY, HOUR, MEGA
 
 __all__ = ["OUTPUTS", "Value", "check_outputs", "expected", "lived"]
 
 Value = float | str | bool | None
-_MEGA = 1e6
 
 OUTPUTS: Mapping[str, Mapping[str, Column]] = {
     "plan": {column.name: column for column in FRAMES["expectation"]},
@@ -53,7 +52,7 @@ def answered(made: Plan, summary: Summary) -> dict[str, Value]:
         "time_to_train_d": _over(summary.projected_time_to_train_s, DAY),
         "mtti_h": _over(summary.mtti_s, HOUR),
         "cost_usd": summary.projected_cost_usd,
-        "cost_usd_per_million_tokens": _over(summary.projected_cost_usd, summary.tokens_target / _MEGA),
+        "cost_usd_per_million_tokens": _over(summary.projected_cost_usd, summary.tokens_target / MEGA),
     }
 
 
